@@ -1,0 +1,327 @@
+package advisorydb
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/plimsoll/plimsoll/internal/advisory"
+)
+
+// ErrNotCovered is wrapped by the error of a lookup in an ecosystem that the snapshot
+// has no shard for: nothing is known of its packages, which is not the same as nothing
+// being held against them.
+var ErrNotCovered = errors.New("the advisory snapshot does not cover the ecosystem")
+
+// ErrClosed is returned by lookups in a snapshot that was closed.
+var ErrClosed = errors.New("the advisory snapshot is closed")
+
+// DB is an open snapshot. All methods may be called at once from many goroutines.
+type DB struct {
+	dir      string
+	manifest Manifest
+	digest   string
+	slots    []shardSlot    // like manifest.Shards
+	places   map[string]int // of ecosystems in slots
+	shared   map[Kind]*shardSlot
+	// users counts the lookups under way, and is negative from Close on: the last one
+	// out unmaps.
+	users atomic.Int64
+}
+
+// shardSlot holds a shard once it was asked for.
+type shardSlot struct {
+	info Shard
+	open atomic.Pointer[shard]
+	mu   sync.Mutex // held while opening
+}
+
+const closedBias = 1 << 40
+
+// Open reads the manifest of the snapshot in dir. Shards are opened when they are first
+// asked; one that is missing, truncated or damaged shows then, in an error that names it.
+// Another schema version gives an error that wraps [ErrSchema].
+func Open(dir string) (*DB, error) {
+	path := filepath.Join(dir, manifestName)
+	b, err := readBounded(path)
+	if err != nil {
+		return nil, fmt.Errorf("opening advisory snapshot: %w", err)
+	}
+	m, err := ParseManifest(b)
+	if err != nil {
+		return nil, fmt.Errorf("opening advisory snapshot %s: %w", path, err)
+	}
+	db := &DB{
+		dir:      dir,
+		manifest: m,
+		digest:   digestOf(b),
+		slots:    make([]shardSlot, len(m.Shards)),
+		places:   make(map[string]int, len(m.Shards)),
+		shared:   make(map[Kind]*shardSlot, 3),
+	}
+	for i, s := range m.Shards {
+		db.slots[i].info = s
+		if s.Kind == KindPackages {
+			db.places[s.Ecosystem] = i
+		} else {
+			db.shared[s.Kind] = &db.slots[i]
+		}
+	}
+	return db, nil
+}
+
+// readBounded reads a manifest whole.
+func readBounded(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !st.Mode().IsRegular() || st.Size() > maxManifest {
+		return nil, fmt.Errorf("%s is no file of at most %d bytes", path, maxManifest)
+	}
+	b := make([]byte, st.Size())
+	if _, err := io.ReadFull(f, b); err != nil {
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	return b, nil
+}
+
+// Close gives the memory maps back once the lookups under way are done, and does not wait
+// for them. Lookups begun later give [ErrClosed]. It may be called again.
+func (db *DB) Close() error {
+	for {
+		n := db.users.Load()
+		if n < 0 {
+			return nil
+		}
+		if db.users.CompareAndSwap(n, n-closedBias) {
+			if n == 0 {
+				return db.unmap()
+			}
+			return nil
+		}
+	}
+}
+
+func (db *DB) enter() error {
+	for {
+		n := db.users.Load()
+		if n < 0 {
+			return ErrClosed
+		}
+		if db.users.CompareAndSwap(n, n+1) {
+			return nil
+		}
+	}
+}
+
+func (db *DB) leave() {
+	if db.users.Add(-1) == -closedBias {
+		// There is nobody left to tell if the system keeps a map.
+		_ = db.unmap()
+	}
+}
+
+func (db *DB) unmap() error {
+	var errs []error
+	for i := range db.slots {
+		if s := db.slots[i].open.Swap(nil); s != nil {
+			errs = append(errs, s.unmap())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// get opens the shard if nobody has yet. A failure is not kept, so that a shard fetched
+// later is found.
+func (db *DB) get(slot *shardSlot) (*shard, error) {
+	if s := slot.open.Load(); s != nil {
+		return s, nil
+	}
+	slot.mu.Lock()
+	defer slot.mu.Unlock()
+	if s := slot.open.Load(); s != nil {
+		return s, nil
+	}
+	s, err := openShard(db.dir, slot.info)
+	if err != nil {
+		return nil, err
+	}
+	slot.open.Store(s)
+	return s, nil
+}
+
+// Manifest gives what the snapshot consists of. Its lists must not be changed.
+func (db *DB) Manifest() Manifest { return db.manifest }
+
+// Digest gives the digest of the manifest, "sha256:<hex>", by which the snapshot is known.
+func (db *DB) Digest() string { return db.digest }
+
+// Covers tells whether some source speaks for the ecosystem, "Debian:12".
+func (db *DB) Covers(ecosystem string) bool {
+	_, ok := db.places[ecosystem]
+	return ok
+}
+
+// Ecosystems lists those that are covered, sorted.
+func (db *DB) Ecosystems() []string {
+	out := make([]string, 0, len(db.places))
+	for _, s := range db.manifest.Shards {
+		if s.Kind == KindPackages {
+			out = append(out, s.Ecosystem)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Lookup gives what is held against a package, ordered by source and ID, each advisory with
+// Affected reduced to that package and without Summary, which [DB.Enrich] gives. What
+// is yielded belongs to the caller.
+//
+// A shard that is missing or damaged, an ecosystem that is not covered ([ErrNotCovered])
+// and the end of ctx are yielded as an error, which is always the last thing.
+func (db *DB) Lookup(ctx context.Context, ecosystem, name string) iter.Seq2[advisory.Advisory, error] {
+	return func(yield func(advisory.Advisory, error) bool) {
+		if err := db.enter(); err != nil {
+			yield(advisory.Advisory{}, err)
+			return
+		}
+		defer db.leave()
+		i, ok := db.places[ecosystem]
+		if !ok {
+			yield(advisory.Advisory{}, fmt.Errorf("looking up %.80q: %w %q", name, ErrNotCovered, ecosystem))
+			return
+		}
+		s, err := db.get(&db.slots[i])
+		if err != nil {
+			yield(advisory.Advisory{}, err)
+			return
+		}
+		var r *reader
+		if err := guard(func() error {
+			body, ok, err := s.find(name)
+			if ok && err == nil {
+				r, err = newReader(s, body)
+			}
+			return err
+		}); err != nil {
+			yield(advisory.Advisory{}, s.wrap(err))
+			return
+		}
+		for r != nil && r.left > 0 {
+			if err := ctx.Err(); err != nil {
+				yield(advisory.Advisory{}, fmt.Errorf("looking up %.80q in %s: %w", name, ecosystem, err))
+				return
+			}
+			if err := guard(func() error { return r.next(ecosystem, name) }); err != nil {
+				yield(advisory.Advisory{}, s.wrap(err))
+				return
+			}
+			if !yield(r.a, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Enrich gives what is known of a flaw apart from any package, by any of its IDs:
+// CVE-…, GHSA-…, or an advisory's own. It reports false if nothing is known of it.
+// What is returned belongs to the caller.
+func (db *DB) Enrich(id string) (advisory.Enrichment, bool, error) {
+	var e advisory.Enrichment
+	if err := db.enter(); err != nil {
+		return e, false, err
+	}
+	defer db.leave()
+	found := false
+	for _, kind := range [...]Kind{KindFlaws, KindEPSS, KindText} {
+		slot := db.shared[kind]
+		if slot == nil {
+			continue
+		}
+		s, err := db.get(slot)
+		if err != nil {
+			return advisory.Enrichment{}, false, err
+		}
+		err = guard(func() error {
+			body, ok, err := s.find(id)
+			if err != nil || !ok {
+				return err
+			}
+			found = true
+			return s.enrich(body, &e)
+		})
+		if err != nil {
+			return advisory.Enrichment{}, false, s.wrap(err)
+		}
+	}
+	return e, found, nil
+}
+
+func (s *shard) enrich(body []byte, e *advisory.Enrichment) (err error) {
+	c := cursor{b: body}
+	switch s.info.Kind {
+	case KindFlaws:
+		return s.readFlaw(body, e)
+	case KindEPSS:
+		e.EPSS = &advisory.EPSS{Score: c.fraction(), Percentile: c.fraction()}
+		e.EPSS.Date, err = s.string(c.uvarint())
+	case KindText:
+		e.Summary, err = s.string(c.uvarint())
+	}
+	if c.bad {
+		return damaged("an entry is cut short")
+	}
+	return err
+}
+
+// Verify reads every shard whole and checks it against the digest in the manifest. It
+// gives an error for each shard that is missing or differs, or the end of ctx.
+func (db *DB) Verify(ctx context.Context) error {
+	if err := db.enter(); err != nil {
+		return err
+	}
+	defer db.leave()
+	var errs []error
+	for _, s := range db.manifest.Shards {
+		if s.Kind == KindPackages && s.Name != slug(s.Ecosystem) {
+			errs = append(errs, fmt.Errorf("advisory snapshot names the shard of %s %q instead of %q", s.Ecosystem, s.Name, slug(s.Ecosystem)))
+		}
+	}
+	for i := range db.slots {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("verifying advisory snapshot: %w", err)
+		}
+		errs = append(errs, db.verifyShard(ctx, &db.slots[i]))
+	}
+	return errors.Join(errs...)
+}
+
+func (db *DB) verifyShard(ctx context.Context, slot *shardSlot) error {
+	s, err := db.get(slot) // its size and its frame
+	if err != nil {
+		return err
+	}
+	sum, err := fileSum(ctx, filepath.Join(db.dir, filepath.FromSlash(shardPath(s.info.Digest))))
+	if err != nil {
+		return s.errorf("cannot be verified: %w", plainPathError(err))
+	}
+	if got := "sha256:" + hex.EncodeToString(sum[:]); got != s.info.Digest {
+		return s.errorf("has the digest %s: it was damaged or changed", got)
+	}
+	return nil
+}

@@ -1,0 +1,311 @@
+package advisorydb
+
+import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/plimsoll/plimsoll/internal/advisory"
+)
+
+// flaw is what is known about one ID apart from packages, as it is gathered.
+type flaw struct {
+	summary   string
+	summaryBy string
+	published time.Time
+	cvss      []rating
+	words     []word
+	exploited *advisory.Exploited
+	epss      *advisory.EPSS
+}
+
+// word is a severity in a source's own words.
+type word struct {
+	source   string
+	severity advisory.Severity
+}
+
+// Enrich adds what is known about a flaw apart from any package. What advisories say
+// that bear the ID, or have it among their aliases, is added by itself.
+//
+// Enrichments of one ID are united: ratings of all, the earliest publication, for
+// Exploited the earliest date of addition, for EPSS the latest estimate. Of several
+// severities and summaries the tables in cvss.go choose by source: SeveritySource
+// names it for both, and the CVSS ratings name their own.
+//
+// An ID of no or over 4 KiB of bytes, and an EPSS outside 0 to 1, are refused.
+func (b *Builder) Enrich(id string, e advisory.Enrichment) error {
+	if id == "" {
+		return fmt.Errorf("enriching a flaw without ID")
+	}
+	if err := checkStrings(id, e.SeveritySource); err != nil {
+		return fmt.Errorf("enriching flaw %.80q: %w", id, err)
+	}
+	if p := e.EPSS; p != nil && (!(p.Score >= 0 && p.Score <= 1) || !(p.Percentile >= 0 && p.Percentile <= 1) || len(p.Date) > 64) {
+		return fmt.Errorf("enriching flaw %.80q: its EPSS of %g at percentile %g is not within 0 and 1", id, p.Score, p.Percentile)
+	}
+	if x := e.Exploited; x != nil && (len(x.Added) > 64 || len(x.Due) > 64) {
+		return fmt.Errorf("enriching flaw %.80q: a date of its exploitation is too long", id)
+	}
+	if y := e.Published.UTC().Year(); y < 1 || y > 9999 {
+		return fmt.Errorf("enriching flaw %.80q: it is of the year %d", id, y)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := b.names.number(id)
+	f := b.flaws[n]
+	if f == nil {
+		f = &flaw{}
+		b.flaws[n] = f
+	}
+	by := b.names.list[b.names.number(e.SeveritySource)]
+	f.say(by, min(e.Severity, advisory.SeverityCritical))
+	f.summarise(by, cleanSummary(e.Summary))
+	f.published = earliest(f.published, seconds(e.Published))
+	f.cvss = b.rate(f.cvss, e.CVSS, e.SeveritySource)
+	f.exploit(e.Exploited)
+	f.predict(e.EPSS)
+	return nil
+}
+
+func (f *flaw) say(source string, s advisory.Severity) {
+	if w := (word{source, s}); s != advisory.SeverityUnknown && !slices.Contains(f.words, w) {
+		f.words = append(f.words, w)
+	}
+}
+
+func (f *flaw) summarise(source, s string) {
+	if s == "" {
+		return
+	}
+	if f.summary == "" || cmp.Or(
+		cmp.Compare(rank(summaryOrder, source), rank(summaryOrder, f.summaryBy)),
+		cmp.Compare(source, f.summaryBy),
+		cmp.Compare(s, f.summary)) < 0 {
+		f.summary, f.summaryBy = s, source
+	}
+}
+
+func (f *flaw) exploit(x *advisory.Exploited) {
+	switch {
+	case x == nil:
+	case f.exploited == nil:
+		c := advisory.Exploited{Added: strings.Clone(x.Added), Due: strings.Clone(x.Due), Ransomware: x.Ransomware}
+		f.exploited = &c
+	default:
+		f.exploited.Added = leastSet(f.exploited.Added, x.Added)
+		f.exploited.Due = leastSet(f.exploited.Due, x.Due)
+		f.exploited.Ransomware = f.exploited.Ransomware || x.Ransomware
+	}
+}
+
+func leastSet(a, b string) string {
+	if a == "" || b != "" && b < a {
+		return strings.Clone(b)
+	}
+	return a
+}
+
+func (f *flaw) predict(p *advisory.EPSS) {
+	if p == nil {
+		return
+	}
+	if f.epss == nil || cmp.Or(
+		cmp.Compare(p.Date, f.epss.Date),
+		cmp.Compare(p.Score, f.epss.Score),
+		cmp.Compare(p.Percentile, f.epss.Percentile)) > 0 {
+		c := *p
+		c.Date = strings.Clone(p.Date)
+		f.epss = &c
+	}
+}
+
+// severity chooses a flaw's severity by severityOrder and cvssOrder.
+func (f *flaw) severity(in *interner, ranks func(source string) int) (advisory.Severity, string) {
+	type claim struct {
+		rank     int
+		source   string
+		form     int // the source's own word first, then by version of CVSS
+		severity advisory.Severity
+	}
+	var best claim
+	consider := func(c claim) {
+		if c.severity != advisory.SeverityUnknown && (best.severity == advisory.SeverityUnknown || cmp.Or(
+			cmp.Compare(c.rank, best.rank), cmp.Compare(c.source, best.source),
+			cmp.Compare(c.form, best.form), cmp.Compare(best.severity, c.severity)) < 0) {
+			best = c
+		}
+	}
+	for _, w := range f.words {
+		consider(claim{ranks(w.source), w.source, 0, w.severity})
+	}
+	for _, v := range f.cvss {
+		vector, source := in.list[v.vector], in.list[v.source]
+		form := 1 + slices.Index(cvssOrder, cvssVersion(vector))
+		consider(claim{ranks(source), source, form, scoreSeverity(vector, v.tenths)})
+	}
+	return best.severity, best.source
+}
+
+// sortRatings puts ratings in the order in which they count.
+func (f *flaw) sortRatings(in *interner, ranks func(source string) int) {
+	slices.SortFunc(f.cvss, func(x, y rating) int {
+		return cmp.Or(
+			cmp.Compare(ranks(in.list[x.source]), ranks(in.list[y.source])),
+			cmp.Compare(x.source, y.source),
+			cmp.Compare(slices.Index(cvssOrder, cvssVersion(in.list[x.vector])), slices.Index(cvssOrder, cvssVersion(in.list[y.vector]))),
+			cmp.Compare(x.vector, y.vector))
+	})
+}
+
+// gatherFlaws unites explicit enrichments with what the records say. The builder must
+// have been renumbered.
+func (b *Builder) gatherFlaws() map[uint32]*flaw {
+	all := make(map[uint32]*flaw, len(b.flaws)+len(b.records))
+	for id, f := range b.flaws {
+		c := *f
+		c.cvss, c.words = slices.Clone(f.cvss), slices.Clone(f.words)
+		all[id] = &c
+	}
+	tell := func(id uint32, r *record) {
+		f := all[id]
+		if f == nil {
+			f = &flaw{}
+			all[id] = f
+		}
+		source := b.names.list[r.source]
+		f.say(source, r.severity)
+		f.summarise(source, r.summary)
+		f.published = earliest(f.published, r.published)
+		for _, v := range r.cvss {
+			if !slices.Contains(f.cvss, v) {
+				f.cvss = b.insertRating(f.cvss, v)
+			}
+		}
+	}
+	for _, r := range b.records {
+		tell(r.id, r)
+		for _, alias := range r.aliases.list {
+			if alias != r.id && alias != 0 {
+				tell(alias, r)
+			}
+		}
+	}
+	return all
+}
+
+// What a flaw has, as bits of its flags.
+const (
+	flawPublished = 1 << iota
+	flawSeverity
+	flawCVSS
+	flawExploited
+	flawRansomware
+)
+
+// appendFlaw writes what a flaw has but for EPSS and text.
+func (f *flaw) appendFlaw(dst []byte, sev advisory.Severity, by string, in *interner, ref func(string) uint64) []byte {
+	var flags byte
+	if !f.published.IsZero() {
+		flags |= flawPublished
+	}
+	if sev != advisory.SeverityUnknown {
+		flags |= flawSeverity
+	}
+	if len(f.cvss) > 0 {
+		flags |= flawCVSS
+	}
+	if f.exploited != nil {
+		flags |= flawExploited
+		if f.exploited.Ransomware {
+			flags |= flawRansomware
+		}
+	}
+	dst = append(dst, flags)
+	if flags&flawPublished != 0 {
+		dst = appendInstant(dst, f.published)
+	}
+	if flags&flawSeverity != 0 {
+		dst = append(dst, byte(sev))
+		dst = binary.AppendUvarint(dst, ref(by))
+	}
+	if flags&flawCVSS != 0 {
+		dst = binary.AppendUvarint(dst, uint64(len(f.cvss)))
+		for _, v := range f.cvss {
+			dst = binary.AppendUvarint(dst, ref(in.list[v.vector]))
+			dst = append(dst, v.tenths)
+			dst = binary.AppendUvarint(dst, ref(in.list[v.source]))
+		}
+	}
+	if flags&flawExploited != 0 {
+		dst = binary.AppendUvarint(dst, ref(f.exploited.Added))
+		dst = binary.AppendUvarint(dst, ref(f.exploited.Due))
+	}
+	return dst
+}
+
+// readFlaw is the reverse of appendFlaw.
+func (s *shard) readFlaw(body []byte, e *advisory.Enrichment) error {
+	c := cursor{b: body}
+	flags := c.byte()
+	var err error
+	str := func() (v string) {
+		if err == nil && !c.bad {
+			v, err = s.string(c.uvarint())
+		}
+		return v
+	}
+	if flags&flawPublished != 0 {
+		e.Published = c.instant()
+	}
+	if flags&flawSeverity != 0 {
+		e.Severity = advisory.Severity(c.byte())
+		e.SeveritySource = str()
+	}
+	if flags&flawCVSS != 0 {
+		e.CVSS = make([]advisory.CVSS, c.count())
+		for i := range e.CVSS {
+			v := &e.CVSS[i]
+			v.Vector = str()
+			v.Score = float64(c.byte()) / 10
+			v.Source = str()
+		}
+	}
+	if flags&flawExploited != 0 {
+		e.Exploited = &advisory.Exploited{Ransomware: flags&flawRansomware != 0}
+		e.Exploited.Added = str()
+		e.Exploited.Due = str()
+	}
+	if c.bad && err == nil {
+		err = damaged("what is known of a flaw is cut short")
+	}
+	return err
+}
+
+// epssUnit is the fineness of published EPSS figures.
+const epssUnit = 1e5
+
+// appendFraction writes a number from 0 to 1: in units where it is a whole number of
+// them, else as it is.
+func appendFraction(dst []byte, f float64) []byte {
+	if n := math.Round(f * epssUnit); n/epssUnit == f && !math.Signbit(f) {
+		return binary.AppendUvarint(dst, uint64(n)<<1)
+	}
+	dst = append(dst, 1)
+	return binary.LittleEndian.AppendUint64(dst, math.Float64bits(f))
+}
+
+func (c *cursor) fraction() float64 {
+	v := c.uvarint()
+	if v&1 == 0 {
+		return float64(v>>1) / epssUnit
+	}
+	if b := c.take(8); b != nil {
+		return math.Float64frombits(binary.LittleEndian.Uint64(b))
+	}
+	return 0
+}

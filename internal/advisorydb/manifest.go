@@ -1,0 +1,404 @@
+package advisorydb
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// SchemaVersion is the version of the manifest and of the shards it names.
+const SchemaVersion = 1
+
+// ErrSchema is wrapped by errors about a snapshot of another schema version than
+// this program's.
+var ErrSchema = errors.New("unknown schema version")
+
+// The bounds of a manifest.
+const (
+	maxManifest = 16 << 20
+	maxShards   = 1 << 16
+	maxSources  = 1 << 12
+	// maxShard bounds a shard's file, in bytes; offsets in it have 32 bits.
+	maxShard = 1 << 30
+)
+
+// Kind is what a shard holds.
+type Kind string
+
+// The kinds of shards.
+const (
+	KindPackages Kind = "packages" // statements by package, for one ecosystem
+	KindFlaws    Kind = "flaws"    // severity, CVSS, exploitation by flaw
+	KindEPSS     Kind = "epss"     // exploit predictions by flaw
+	KindText     Kind = "text"     // summaries by flaw
+)
+
+// kindNumbers are the kinds as shard headers have them.
+var kindNumbers = map[Kind]byte{KindPackages: 1, KindFlaws: 2, KindEPSS: 3, KindText: 4}
+
+// Manifest names everything in a snapshot. Lists are sorted: shards by kind and
+// ecosystem, sources by name.
+type Manifest struct {
+	Schema  int
+	Shards  []Shard
+	Sources []Source
+}
+
+// Shard is one file of a snapshot.
+type Shard struct {
+	Kind Kind
+	// Name is short and unique in the snapshot: "debian-12", "npm", "text".
+	Name string
+	// Ecosystem in OSV's spelling, "Debian:12"; empty for the shared shards.
+	Ecosystem string
+	// Digest of the file as "sha256:<hex>"; its path is shards/sha256-<hex>.
+	Digest string
+	// Size of the file in bytes.
+	Size int64
+	// Packages counts the distinct package names, or flaws in the shared shards.
+	Packages int
+	// Records counts the distinct advisories; 0 in the shared shards.
+	Records int
+}
+
+// Source is one publisher's part in a snapshot.
+type Source struct {
+	// Name as in [advisory.Advisory].Source.
+	Name string
+	// Home is the publisher's page.
+	Home string
+	// Fetched is when it was read; zero where the builder was not told. Seconds, UTC.
+	Fetched time.Time
+	// Newest is the time of the newest record. Seconds, UTC.
+	Newest time.Time
+	// Records that were accepted and Quarantined that could not be read.
+	Records, Quarantined int
+	// Ecosystems the source speaks for, sorted, be it that it says nothing now.
+	Ecosystems []string
+}
+
+// Bytes gives the one canonical form (RFC 8785) of a manifest, whose SHA-256 is the
+// digest of the snapshot.
+func (m Manifest) Bytes() []byte {
+	place := make(map[string][]int)
+	for i, s := range m.Sources {
+		for _, e := range s.Ecosystems {
+			place[e] = append(place[e], i)
+		}
+	}
+	b := fmt.Appendf(nil, `{"schema":%d,"shards":[`, m.Schema)
+	for i, s := range m.Shards {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, `{"digest":`...)
+		b = appendQuoted(b, s.Digest)
+		if s.Ecosystem != "" {
+			b = append(b, `,"ecosystem":`...)
+			b = appendQuoted(b, s.Ecosystem)
+		}
+		b = append(b, `,"kind":`...)
+		b = appendQuoted(b, string(s.Kind))
+		b = append(b, `,"name":`...)
+		b = appendQuoted(b, s.Name)
+		b = appendField(b, `,"packages":`, int64(s.Packages))
+		b = appendField(b, `,"records":`, int64(s.Records))
+		b = appendField(b, `,"size":`, s.Size)
+		b = append(b, `,"sources":[`...)
+		for j, p := range place[s.Ecosystem] {
+			if j > 0 {
+				b = append(b, ',')
+			}
+			b = strconv.AppendInt(b, int64(p), 10)
+		}
+		b = append(b, "]}"...)
+	}
+	b = append(b, `],"sources":[`...)
+	for i, s := range m.Sources {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, '{')
+		b = appendTime(b, `"fetched":`, s.Fetched)
+		b = append(b, `"home":`...)
+		b = appendQuoted(b, s.Home)
+		b = append(b, `,"name":`...)
+		b = appendQuoted(b, s.Name)
+		b = appendTime(append(b, ','), `"newest":`, s.Newest)
+		b = appendField(b, `"quarantined":`, int64(s.Quarantined))
+		b = appendField(b, `,"records":`, int64(s.Records))
+		b = append(b, '}')
+	}
+	return append(b, "]}\n"...)
+}
+
+func appendField(b []byte, key string, n int64) []byte {
+	return strconv.AppendInt(append(b, key...), n, 10)
+}
+
+func appendTime(b []byte, key string, t time.Time) []byte {
+	if t.IsZero() {
+		return b
+	}
+	b = append(append(b, key...), '"')
+	return append(t.UTC().AppendFormat(b, time.RFC3339), `",`...)
+}
+
+// appendQuoted writes a printable string; nothing but quotes and backslashes needs escaping then.
+func appendQuoted(b []byte, s string) []byte {
+	b = append(b, '"')
+	for i := range len(s) {
+		if s[i] == '"' || s[i] == '\\' {
+			b = append(b, '\\')
+		}
+		b = append(b, s[i])
+	}
+	return append(b, '"')
+}
+
+// ParseManifest reads a manifest. Only the canonical form is accepted, so that equal
+// snapshots have equal digests: keys in order, no blanks, nothing unknown. A schema
+// version other than [SchemaVersion] gives an error that wraps [ErrSchema].
+func ParseManifest(b []byte) (Manifest, error) {
+	if len(b) > maxManifest {
+		return Manifest{}, fmt.Errorf("manifest of %d bytes is over the limit of %d", len(b), maxManifest)
+	}
+	p := manifestParser{b: b}
+	m := p.manifest()
+	if p.err != nil {
+		return Manifest{}, p.err
+	}
+	return m, nil
+}
+
+type manifestParser struct {
+	b   []byte
+	at  int
+	err error
+}
+
+func (p *manifestParser) manifest() Manifest {
+	var m Manifest
+	p.want(`{"schema":`)
+	m.Schema = int(p.number())
+	if p.err == nil && m.Schema != SchemaVersion {
+		p.err = fmt.Errorf("%w %d: this program reads version %d; build or pull the snapshot anew, or use the program that wrote it",
+			ErrSchema, m.Schema, SchemaVersion)
+	}
+	var speakers [][]int // by shard: the sources that speak for it
+	p.list(`,"shards":[`, maxShards, func() {
+		s, from := p.shard()
+		if n := len(m.Shards); n > 0 && !shardsInOrder(m.Shards[n-1], s) {
+			p.fail("shards that are not in order")
+		}
+		m.Shards, speakers = append(m.Shards, s), append(speakers, from)
+	})
+	p.list(`,"sources":[`, maxSources, func() {
+		s := p.source()
+		if n := len(m.Sources); n > 0 && m.Sources[n-1].Name >= s.Name {
+			p.fail("sources that are not in order")
+		}
+		m.Sources = append(m.Sources, s)
+	})
+	p.want("}\n")
+	if p.err == nil && p.at != len(p.b) {
+		p.fail("bytes after its end")
+	}
+	for i, from := range speakers {
+		for _, j := range from {
+			if j >= len(m.Sources) {
+				p.fail("a shard of a source that is not there")
+				break
+			}
+			m.Sources[j].Ecosystems = append(m.Sources[j].Ecosystems, m.Shards[i].Ecosystem)
+		}
+	}
+	return m
+}
+
+func (p *manifestParser) shard() (Shard, []int) {
+	var s Shard
+	p.want(`{"digest":`)
+	s.Digest = p.text()
+	if p.try(`,"ecosystem":`) {
+		s.Ecosystem = p.text()
+	}
+	p.want(`,"kind":`)
+	s.Kind = Kind(p.text())
+	p.want(`,"name":`)
+	s.Name = p.text()
+	p.want(`,"packages":`)
+	s.Packages = int(p.number())
+	p.want(`,"records":`)
+	s.Records = int(p.number())
+	p.want(`,"size":`)
+	s.Size = p.number()
+	var from []int
+	p.list(`,"sources":[`, maxSources, func() {
+		n := p.number()
+		if len(from) > 0 && int64(from[len(from)-1]) >= n {
+			p.fail("sources of a shard that are not in order")
+		}
+		from = append(from, int(n))
+	})
+	p.want("}")
+	switch _, known := kindNumbers[s.Kind]; {
+	case p.err != nil:
+	case !validDigest(s.Digest):
+		p.fail("a digest that is none: " + strconv.Quote(s.Digest))
+	case !known:
+		p.fail("a shard of unknown kind " + strconv.Quote(string(s.Kind)))
+	case s.Size < headerSize || s.Size > maxShard:
+		p.fail("a shard of impossible size")
+	case s.Kind == KindPackages && (len(s.Ecosystem) > maxEcosystem || s.Ecosystem == "" || s.Name == ""):
+		p.fail("a shard without ecosystem or name")
+	case s.Kind != KindPackages && (s.Ecosystem != "" || s.Name != string(s.Kind) || len(from) > 0):
+		p.fail("a shared shard with an ecosystem, a name or sources of its own")
+	}
+	return s, from
+}
+
+func (p *manifestParser) source() Source {
+	var s Source
+	p.want("{")
+	s.Fetched = p.time(`"fetched":`)
+	p.want(`"home":`)
+	s.Home = p.text()
+	p.want(`,"name":`)
+	s.Name = p.text()
+	p.want(",")
+	s.Newest = p.time(`"newest":`)
+	p.want(`"quarantined":`)
+	s.Quarantined = int(p.number())
+	p.want(`,"records":`)
+	s.Records = int(p.number())
+	p.want("}")
+	if p.err == nil && s.Name == "" {
+		p.fail("a source without a name")
+	}
+	return s
+}
+
+func (p *manifestParser) time(key string) time.Time {
+	if !p.try(key) {
+		return time.Time{}
+	}
+	s := p.text()
+	t, err := time.Parse(time.RFC3339, s)
+	if p.err == nil && (err != nil || t.IsZero() || t.UTC().Format(time.RFC3339) != s) {
+		p.fail("a time that is none: " + strconv.Quote(s))
+	}
+	p.want(",")
+	return t.UTC()
+}
+
+// list reads what stands between a key with its bracket and the closing one.
+func (p *manifestParser) list(key string, limit int, item func()) {
+	p.want(key)
+	for n := 0; p.err == nil; n++ {
+		if p.try("]") {
+			return
+		}
+		if n == limit {
+			p.fail("more than " + strconv.Itoa(limit) + " entries in a list")
+			return
+		}
+		if n > 0 {
+			p.want(",")
+		}
+		item()
+	}
+}
+
+func (p *manifestParser) try(s string) bool {
+	if p.err != nil || !bytes.HasPrefix(p.b[p.at:], []byte(s)) {
+		return false
+	}
+	p.at += len(s)
+	return true
+}
+
+func (p *manifestParser) want(s string) {
+	if p.err == nil && !p.try(s) {
+		p.fail("something other than " + strconv.Quote(s))
+	}
+}
+
+// number reads a whole number without sign and superfluous zeros.
+func (p *manifestParser) number() int64 {
+	from, n := p.at, int64(0)
+	for p.at < len(p.b) && isDigit(p.b[p.at]) && n <= math.MaxInt32 {
+		n = n*10 + int64(p.b[p.at]-'0')
+		p.at++
+	}
+	if p.at == from || n > math.MaxInt32 || p.b[from] == '0' && p.at > from+1 {
+		p.fail("no whole number up to 2147483647")
+	}
+	return n
+}
+
+func (p *manifestParser) text() string {
+	if p.err != nil || !p.try(`"`) {
+		p.fail("no string")
+		return ""
+	}
+	escaped := false
+	for i := p.at; i < len(p.b); i++ {
+		switch c := p.b[i]; {
+		case c == '"':
+			s := string(p.b[p.at:i])
+			if escaped {
+				s = unescape.Replace(s)
+			}
+			if !printable(s) {
+				p.fail("a string that cannot be printed")
+			}
+			p.at = i + 1
+			return s
+		case c == '\\' && i+1 < len(p.b) && (p.b[i+1] == '"' || p.b[i+1] == '\\'):
+			escaped = true
+			i++
+		case c == '\\':
+			p.fail("a string with an escape that need not be")
+			return ""
+		}
+	}
+	p.fail("a string without end")
+	return ""
+}
+
+var unescape = strings.NewReplacer(`\"`, `"`, `\\`, `\`)
+
+func (p *manifestParser) fail(has string) {
+	if p.err == nil {
+		p.err = fmt.Errorf("manifest is not in its canonical form: it has %s at byte %d", has, p.at)
+	}
+}
+
+// shardsInOrder tells whether b may follow a: by kind, then by ecosystem, none twice.
+func shardsInOrder(a, b Shard) bool {
+	if a.Kind != b.Kind {
+		return kindNumbers[a.Kind] < kindNumbers[b.Kind]
+	}
+	return a.Ecosystem < b.Ecosystem
+}
+
+func validDigest(d string) bool {
+	const prefix = "sha256:"
+	if len(d) != len(prefix)+64 || d[:len(prefix)] != prefix {
+		return false
+	}
+	for i := len(prefix); i < len(d); i++ {
+		if c := d[i]; !isDigit(c) && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
+
+// shardPath gives the path of a shard below the snapshot's folder.
+func shardPath(digest string) string { return "shards/sha256-" + digest[len("sha256:"):] }

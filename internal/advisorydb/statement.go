@@ -1,0 +1,398 @@
+package advisorydb
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/plimsoll/plimsoll/internal/advisory"
+	"github.com/plimsoll/plimsoll/internal/version"
+)
+
+// The first byte of a statement. The low four bits are the form of its only range, or 0
+// where it has none or several.
+const (
+	startNone     = 0      // Introduced is empty
+	startZero     = 1      // Introduced is "0"
+	startString   = 2      // Introduced follows
+	endNone       = 0 << 2 // neither Fixed nor LastAffected
+	endFixed      = 1 << 2 // Fixed follows
+	endLast       = 2 << 2 // LastAffected follows
+	endBoth       = 3 << 2 // Fixed and LastAffected follow
+	rangeMask     = 0x0f
+	oneRange      = 1 << 4
+	manyRanges    = 1 << 5 // their number follows, and the form of each goes before it
+	hasVersions   = 1 << 6 // their number and the versions follow
+	sameContext   = 1 << 7 // that of the package's statement before; else it follows
+	maxAdvisoryMB = 64     // bound of one decoded advisory's strings
+)
+
+// What a record has, as bits of its flags.
+const (
+	recPublished = 1 << iota
+	recModified
+	recWithdrawn
+	recAliases
+	recRelated
+	recCVSS
+	recURL // a URL that is not made from the ID: see origin
+)
+
+// How a record's URL is had, in its origin.
+const (
+	urlNone   = iota // there is none, or it stands with the record
+	urlFramed        // prefix, ID, suffix
+)
+
+const day = 24 * 60 * 60
+
+// appendInstant writes a time to the second: days where it is midnight.
+func appendInstant(dst []byte, t time.Time) []byte {
+	s := t.Unix()
+	if s%day == 0 {
+		return binary.AppendUvarint(dst, zigzag(s/day)<<1|1)
+	}
+	return binary.AppendUvarint(dst, zigzag(s)<<1)
+}
+
+func (c *cursor) instant() time.Time {
+	v := c.uvarint()
+	s := unzigzag(v >> 1)
+	if v&1 != 0 {
+		s *= day
+	}
+	return time.Unix(s, 0).UTC()
+}
+
+// reader decodes what a shard says of one package. The strings of an advisory are
+// gathered in one buffer and cut from one allocation; lists of several advisories are
+// carved from one.
+type reader struct {
+	s    *shard
+	c    cursor
+	left int // records to come
+
+	record, str, ctx uint64
+
+	group     cursor // of records, behind the last one read
+	groupNext uint64 // the record that group goes on with; 0 if none
+	own       idChain
+	shape     listItem
+	origins   listItem
+	contexts  listItem
+
+	a      advisory.Advisory
+	text   []byte
+	slots  []slot
+	source slot // of the record, for ratings by the same
+	err    error
+
+	affected []advisory.Affected
+	ranges   []version.Interval
+	ratings  []advisory.CVSS
+
+	// Room for what most advisories need.
+	textRoom [384]byte
+	slotRoom [12]slot
+}
+
+// slot is a string field waiting for its bytes in text.
+type slot struct {
+	to       *string
+	from, at int
+}
+
+// listItem keeps the item of a list that was asked for last.
+type listItem struct {
+	i    uint64
+	item cursor
+	held bool
+}
+
+func (l *listItem) get(s *shard, g *group, i uint64) (cursor, error) {
+	if !l.held || l.i != i {
+		c, err := s.item(g, i)
+		if err != nil {
+			return c, err
+		}
+		*l = listItem{i, c, true}
+	}
+	return l.item, nil
+}
+
+// carve takes n things from a slab, which is made anew, for about want of them, when it
+// has too few.
+func carve[T any](slab *[]T, n, want int) []T {
+	if n > len(*slab) {
+		*slab = make([]T, max(n, min(want, 16)))
+	}
+	v := (*slab)[:n:n]
+	*slab = (*slab)[n:]
+	return v
+}
+
+func newReader(s *shard, body []byte) (*reader, error) {
+	r := &reader{s: s, c: cursor{b: body}}
+	r.text, r.slots = r.textRoom[:0], r.slotRoom[:0]
+	r.left = r.c.count()
+	if r.c.bad {
+		return nil, damaged("a package's statements are cut short")
+	}
+	return r, nil
+}
+
+// next decodes the next record with the package's statements in it into r.a.
+func (r *reader) next(ecosystem, name string) error {
+	r.a = advisory.Advisory{}
+	r.text, r.slots = r.text[:0], r.slots[:0]
+	head := r.c.uvarint()
+	r.record += uint64(unzigzag(head >> 1))
+	n := 1
+	if head&1 != 0 {
+		n = r.c.count()
+	}
+	if r.c.bad {
+		return damaged("a package's statements are cut short")
+	}
+	if err := r.readRecord(&r.a, r.record); err != nil {
+		return err
+	}
+	r.a.Affected = carve(&r.affected, n, r.left)
+	for i := range r.a.Affected {
+		f := &r.a.Affected[i]
+		f.Ecosystem, f.Package = ecosystem, name
+		r.statement(f)
+		if r.c.bad && r.err == nil {
+			r.err = damaged("a statement is cut short")
+		}
+		if r.err != nil {
+			return r.err
+		}
+	}
+	r.left--
+	all := string(r.text)
+	for _, s := range r.slots {
+		*s.to = all[s.from:s.at]
+	}
+	return r.err
+}
+
+func (r *reader) statement(f *advisory.Affected) {
+	head := r.c.byte()
+	if head&sameContext == 0 {
+		r.ctx = r.c.uvarint()
+	}
+	r.context(f)
+	switch {
+	case head&oneRange != 0:
+		f.Ranges = carve(&r.ranges, 1, r.left)
+		r.interval(&f.Ranges[0], head)
+	case head&manyRanges != 0:
+		f.Ranges = make([]version.Interval, r.c.count())
+		for i := range f.Ranges {
+			r.interval(&f.Ranges[i], r.c.byte())
+		}
+	}
+	if head&hasVersions != 0 {
+		f.Versions = make([]string, r.c.count())
+		for i := range f.Versions {
+			r.nearString(&f.Versions[i])
+		}
+	}
+}
+
+func (r *reader) context(f *advisory.Affected) {
+	c, err := r.contexts.get(r.s, &r.s.context, r.ctx)
+	if err != nil {
+		r.fail(err)
+		return
+	}
+	f.State, f.Severity = advisory.State(c.byte()), advisory.Severity(c.byte())
+	r.inline(&f.Arch, c.take(c.uvarint()))
+	r.inline(&f.Module, c.take(c.uvarint()))
+	r.inline(&f.Stream, c.rest())
+	if c.bad {
+		r.fail(damaged("a statement's context is cut short"))
+	}
+}
+
+func (r *reader) interval(v *version.Interval, form byte) {
+	switch form & 3 {
+	case startZero:
+		v.Introduced = "0"
+	case startString:
+		r.nearString(&v.Introduced)
+	}
+	end := form & (3 << 2)
+	if end&endFixed != 0 {
+		r.nearString(&v.Fixed)
+	}
+	if end&endLast != 0 {
+		r.nearString(&v.LastAffected)
+	}
+}
+
+// nearString reads a string by its distance from the last one read for the package.
+func (r *reader) nearString(to *string) {
+	r.str += uint64(unzigzag(r.c.uvarint()))
+	r.farString(to, r.str)
+}
+
+func (r *reader) farString(to *string, i uint64) {
+	if r.err != nil || r.c.bad {
+		return
+	}
+	from := len(r.text)
+	text, err := r.s.appendString(r.text, i)
+	if err != nil {
+		r.fail(err)
+		return
+	}
+	r.text = text
+	r.put(to, from)
+}
+
+func (r *reader) inline(to *string, b []byte) {
+	if len(b) == 0 || r.err != nil {
+		return
+	}
+	from := len(r.text)
+	r.text = append(r.text, b...)
+	r.put(to, from)
+}
+
+func (r *reader) put(to *string, from int) {
+	r.slots = append(r.slots, slot{to, from, len(r.text)})
+	if len(r.text) > maxAdvisoryMB<<20 {
+		r.fail(damaged("an advisory's strings are over the limit"))
+	}
+}
+
+func (r *reader) fail(err error) {
+	if r.err == nil {
+		r.err = err
+	}
+}
+
+// readRecord decodes what a record says apart from its statements.
+func (r *reader) readRecord(a *advisory.Advisory, i uint64) error {
+	// Records mostly follow each other; then there is nothing to go through again.
+	n := uint64(1)
+	if r.groupNext == 0 || i != r.groupNext || i%recordGroup == 0 {
+		group, before, err := r.s.members(&r.s.records, i)
+		if err != nil {
+			return err
+		}
+		r.group, r.own, n = cursor{b: group}, idChain{}, before+1
+	}
+	var rec cursor
+	for range n {
+		rec = cursor{b: r.group.take(r.group.uvarint())}
+		r.own.read(&rec) // the IDs of a group are a chain over its records
+		if r.group.bad || rec.bad {
+			return damaged("a record is cut short")
+		}
+	}
+	r.groupNext = i + 1
+	idFrom := len(r.text)
+	r.ident(&a.ID, r.own)
+	idTo := len(r.text)
+	r.origin(a, rec.uvarint(), idFrom, idTo)
+	flags := rec.uvarint()
+	if flags&recPublished != 0 {
+		a.Published = rec.instant()
+	}
+	if flags&recModified != 0 {
+		a.Modified = rec.instant()
+	}
+	if flags&recWithdrawn != 0 {
+		a.Withdrawn = rec.instant()
+	}
+	if flags&recAliases != 0 {
+		a.Aliases = r.idents(&rec)
+	}
+	if flags&recRelated != 0 {
+		a.Related = r.idents(&rec)
+	}
+	if flags&recCVSS != 0 {
+		a.CVSS = carve(&r.ratings, rec.count(), r.left)
+		for i := range a.CVSS {
+			v := &a.CVSS[i]
+			ref := rec.uvarint()
+			v.Score = float64(rec.byte()) / 10
+			r.farString(&v.Vector, ref>>1)
+			if ref&1 != 0 {
+				r.farString(&v.Source, rec.uvarint())
+			} else {
+				r.slots = append(r.slots, slot{&v.Source, r.source.from, r.source.at})
+			}
+		}
+	}
+	if flags&recURL != 0 {
+		r.farString(&a.URL, rec.uvarint())
+	}
+	if rec.bad {
+		return damaged("a record is cut short")
+	}
+	return r.err
+}
+
+func (r *reader) idents(c *cursor) []string {
+	out := make([]string, c.count())
+	var ch idChain
+	for i := range out {
+		ch.read(c)
+		r.ident(&out[i], ch)
+	}
+	return out
+}
+
+// ident puts together an identifier from its shape and number.
+func (r *reader) ident(to *string, id idChain) {
+	if id.shape == 0 {
+		r.farString(to, id.num)
+		return
+	}
+	if r.err != nil {
+		return
+	}
+	c, err := r.shape.get(r.s, &r.s.shapes, id.shape-1)
+	if err != nil {
+		r.fail(err)
+		return
+	}
+	style := c.byte()
+	prefix := c.take(c.uvarint())
+	if c.bad {
+		r.fail(damaged("the shape of an identifier is cut short"))
+		return
+	}
+	from := len(r.text)
+	r.text = append(r.text, prefix...)
+	r.text = appendNumber(r.text, style, id.num)
+	r.text = append(r.text, c.rest()...)
+	r.put(to, from)
+}
+
+// origin fills in what many records have in common.
+func (r *reader) origin(a *advisory.Advisory, i uint64, idFrom, idTo int) {
+	c, err := r.origins.get(r.s, &r.s.origins, i)
+	if err != nil {
+		r.fail(err)
+		return
+	}
+	a.Severity = advisory.Severity(c.byte())
+	form := c.byte()
+	r.source.from = len(r.text)
+	r.inline(&a.Source, c.take(c.uvarint()))
+	r.source.at = len(r.text)
+	if form == urlFramed && idTo <= len(r.text) {
+		from := len(r.text)
+		r.text = append(r.text, c.take(c.uvarint())...)
+		r.text = append(r.text, r.text[idFrom:idTo]...)
+		r.text = append(r.text, c.rest()...)
+		r.put(&a.URL, from)
+	}
+	if c.bad {
+		r.fail(damaged("the origin of a record is cut short"))
+	}
+}

@@ -1,0 +1,219 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/plimsoll/plimsoll/internal/advisory"
+	"github.com/plimsoll/plimsoll/internal/advisorydb"
+	"github.com/plimsoll/plimsoll/internal/feed"
+	"github.com/plimsoll/plimsoll/internal/image"
+	"github.com/plimsoll/plimsoll/internal/report"
+)
+
+func newAdvisories(env Env) *cobra.Command {
+	c := &cobra.Command{
+		Use: "advisories", Short: "Build the snapshot of what is known against software",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(newBuild(env))
+	return c
+}
+
+type buildOptions struct {
+	from, out string
+	only      []string
+	quiet     bool
+}
+
+func newBuild(env Env) *cobra.Command {
+	var o buildOptions
+	c := &cobra.Command{
+		Use:   "build",
+		Short: "Fetch the publishers, or a mirror of them, and write a snapshot",
+		Long: `Build fetches each publisher's advisories in its own format, brings them into one
+form and writes an immutable snapshot: a manifest and one file per ecosystem and
+release, each named by its digest.
+
+A mirror is a folder or URL laid out by server name: what the publishers serve at
+https://HOST/PATH stands at FROM/HOST/PATH. Publishers that a mirror does not have
+are named and left out; a record that cannot be read is counted and left out.`,
+		Example: `  plimsoll advisories build
+  plimsoll advisories build --from /srv/mirror --out ./advisories`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if o.out == "" {
+				o.out = filepath.Join(cacheDir(env), "advisories")
+			}
+			return runBuild(c.Context(), env, o)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&o.from, "from", "", "folder or URL of a mirror (default: the publishers themselves)")
+	f.StringVar(&o.out, "out", "", "folder to write the snapshot to (default: in the cache folder)")
+	f.StringSliceVar(&o.only, "only", nil, "names of the feeds to fetch, separated by commas (default: all)")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "print nothing")
+	return c
+}
+
+func runBuild(ctx context.Context, env Env, o buildOptions) error {
+	feeds, err := chooseFeeds(o.only)
+	if err != nil {
+		return err
+	}
+	origin, err := feed.NewOrigin(o.from)
+	if err != nil {
+		return err
+	}
+	bar := newProgress(env, o.quiet)
+	bar.start("fetching advisories")
+	b := &lockedBuilder{b: advisorydb.NewBuilder()}
+	var quarantined []string
+	var done int
+	results := feed.Run(ctx, origin, feeds, func(f feed.Feed) feed.Sink {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		done++
+		bar.say(fmt.Sprintf("fetching advisories: %s, %d of %d", f.Name, done, len(feeds)))
+		sink := b.sink()
+		sink.Quarantine = func(record string, err error) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			if len(quarantined) < maxNamed {
+				quarantined = append(quarantined, fmt.Sprintf("%s: %s: %v", f.Name, record, err))
+			}
+		}
+		return sink
+	})
+	bar.stop()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	say := func(format string, args ...any) {
+		if !o.quiet {
+			fmt.Fprintln(env.Stderr, "plimsoll: "+report.Printable(fmt.Sprintf(format, args...)))
+		}
+	}
+	for _, q := range quarantined {
+		say("left out a record that cannot be read: %s", q)
+	}
+	var failed, missing []string
+	got := 0
+	for _, r := range results {
+		switch {
+		case r.Missing:
+			missing = append(missing, r.Name)
+			continue
+		case r.Err != nil:
+			failed = append(failed, fmt.Sprintf("%s: %v", r.Name, r.Err))
+			continue
+		}
+		got++
+		src := advisorydb.Source{Name: r.Name, Home: r.Home, Newest: r.Newest, Records: r.Records + r.Enrichments, Quarantined: r.Quarantined, Ecosystems: r.Ecosystems}
+		if o.fetchedNow() {
+			src.Fetched = time.Now()
+		}
+		if err := b.b.Source(src); err != nil {
+			return err
+		}
+	}
+	// A feed that broke off has put a part of itself into the builder, and a part
+	// would read as "nothing else is known".
+	if len(failed) > 0 {
+		return &exit{exitUnknown, "no snapshot was written, because not all feeds could be read; those that work can be named with --only\n  " + strings.Join(failed, "\n  ")}
+	}
+	if got == 0 {
+		return &exit{exitNotFound, fmt.Sprintf("no publisher's files were found at %s: a mirror is laid out by server name, FROM/HOST/PATH", origin)}
+	}
+	if len(missing) > 0 {
+		say("not at %s: %s", origin, strings.Join(missing, ", "))
+	}
+	bar.start("writing the snapshot")
+	m, err := b.b.Write(ctx, o.out)
+	bar.stop()
+	if err != nil {
+		return err
+	}
+	if !o.quiet {
+		writeSnapshot(env.Stdout, o.out, m)
+	}
+	return nil
+}
+
+// maxNamed bounds the quarantined records that are named one by one.
+const maxNamed = 10
+
+// fetchedNow tells whether the sources are as fresh as this run: what a folder holds
+// may have lain there for long, so its age is that of its newest record, and a
+// snapshot of it has the same bytes whenever it is built.
+func (o buildOptions) fetchedNow() bool { return o.from == "" }
+
+// lockedBuilder lets feeds that run at the same time share a builder.
+type lockedBuilder struct {
+	mu sync.Mutex
+	b  *advisorydb.Builder
+}
+
+func (l *lockedBuilder) sink() feed.Sink {
+	return feed.Sink{
+		Advisory: func(a advisory.Advisory) error { l.mu.Lock(); defer l.mu.Unlock(); return l.b.Add(a) },
+		Enrichment: func(id string, e advisory.Enrichment) error {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			return l.b.Enrich(id, e)
+		},
+	}
+}
+
+func writeSnapshot(w io.Writer, dir string, m advisorydb.Manifest) {
+	var size int64
+	records := 0
+	for _, s := range m.Shards {
+		size += s.Size
+		records += s.Records
+	}
+	fmt.Fprintf(w, "%s\n", dir)
+	fmt.Fprintf(w, "  %d advisories in %d shards, %.1f MB\n", records, len(m.Shards), float64(size)/1e6)
+	for _, s := range m.Sources {
+		newest := "-"
+		if !s.Newest.IsZero() {
+			newest = s.Newest.Format(time.DateOnly)
+		}
+		fmt.Fprintf(w, "  %-24s %8d records, newest %s", s.Name, s.Records, newest)
+		if s.Quarantined > 0 {
+			fmt.Fprintf(w, ", %d unreadable", s.Quarantined)
+		}
+		fmt.Fprintln(w)
+	}
+	fmt.Fprintf(w, "  snapshot %s\n", image.Sum(m.Bytes()))
+}
+
+// chooseFeeds gives the feeds named, or all.
+func chooseFeeds(only []string) ([]feed.Feed, error) {
+	all := feed.All()
+	if len(only) == 0 {
+		return all, nil
+	}
+	var out []feed.Feed
+	for _, name := range only {
+		i := slices.IndexFunc(all, func(f feed.Feed) bool { return f.Name == name })
+		if i < 0 {
+			var names []string
+			for _, f := range all {
+				names = append(names, f.Name)
+			}
+			return nil, usage("--only %s: there is no such feed; there are %s", name, strings.Join(names, ", "))
+		}
+		out = append(out, all[i])
+	}
+	return out, nil
+}

@@ -1,0 +1,281 @@
+package cli
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/plimsoll/plimsoll/internal/advisorydb"
+	"github.com/plimsoll/plimsoll/internal/extract"
+	"github.com/plimsoll/plimsoll/internal/image"
+	"github.com/plimsoll/plimsoll/internal/policy"
+	"github.com/plimsoll/plimsoll/internal/registry"
+	"github.com/plimsoll/plimsoll/internal/report"
+	"github.com/plimsoll/plimsoll/internal/rootfs"
+	"github.com/plimsoll/plimsoll/internal/scan"
+)
+
+// scanOptions are the flags of scan, resolved.
+type scanOptions struct {
+	advisories string
+	format     string
+	output     string
+	failOn     string
+	asOf       string
+	platform   string
+	name       string
+	cacheDir   string
+	noCache    bool
+	quiet      bool
+	noTiming   bool
+	insecure   bool
+	caFile     string
+	maxAge     time.Duration
+	timeout    time.Duration
+}
+
+func newScan(env Env) *cobra.Command {
+	var o scanOptions
+	c := &cobra.Command{
+		Use:   "scan SOURCE",
+		Short: "Say what is inside an image, what is known against it, and whether it may pass",
+		Long: `Scan reads an image once, lists what is installed in it, holds that against the
+advisory snapshot and gives a verdict.
+
+SOURCE is a reference to a registry, or one of
+  docker-archive:FILE[:NAME]   an archive of docker save, plain or gzip
+  oci-archive:FILE[:NAME]      an OCI layout in a tar file
+  oci:DIR[:NAME]               an OCI layout in a folder
+  rootfs:DIR                   an unpacked root file system
+  docker:REF, podman:REF       an image in the local daemon
+  -                            an archive on standard input
+A file or folder named without a prefix is recognised.`,
+		Example: `  plimsoll scan alpine:3.20
+  plimsoll scan docker-archive:web.tar --fail-on high,fixable
+  docker save web | plimsoll scan - -f json -q`,
+		Args: one("image", "plimsoll scan alpine:3.20"),
+		RunE: func(c *cobra.Command, args []string) error { return runScan(c.Context(), env, o, args[0]) },
+	}
+	f := c.Flags()
+	f.StringVar(&o.advisories, "advisories", env.Getenv("PLIMSOLL_ADVISORIES"), "folder of the advisory snapshot; used whatever its age (default: the one built last, in the cache folder)")
+	f.StringVarP(&o.format, "format", "f", "table", "table or json")
+	f.StringVarP(&o.output, "output", "o", "", "write the report to this file instead of standard output")
+	f.StringVar(&o.failOn, "fail-on", "", "SEVERITY[,fixable] from which on findings fail, or none (default: critical, and high with a fix)")
+	f.StringVar(&o.asOf, "as-of", "", "day against which ages are computed, YYYY-MM-DD or RFC 3339 (default: today, UTC)")
+	f.StringVar(&o.platform, "platform", "", "os/arch[/variant] to choose from an index, or all (default: linux on this machine's architecture)")
+	f.StringVar(&o.name, "image", "", "which image of an archive with several: a tag, name or digest")
+	f.StringVar(&o.cacheDir, "cache-dir", env.Getenv("PLIMSOLL_CACHE_DIR"), "folder for what was read from layers and for snapshots")
+	f.BoolVar(&o.noCache, "no-cache", false, "neither read nor write the layer cache")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "no report on standard output unless a format is named, no progress")
+	f.BoolVar(&o.noTiming, "no-timing", false, "leave the timing out of the report: equal inputs give equal bytes")
+	f.BoolVar(&o.insecure, "insecure", false, "allow plain HTTP and unverified TLS to the registry")
+	f.StringVar(&o.caFile, "ca-file", "", "PEM file with certificates to trust besides the system's")
+	f.DurationVar(&o.maxAge, "max-feed-age", 5*24*time.Hour, "how old a source of the default snapshot may be")
+	f.DurationVar(&o.timeout, "timeout", 30*time.Minute, "give up after this time")
+	return c
+}
+
+func runScan(ctx context.Context, env Env, o scanOptions, arg string) error {
+	if o.format != "table" && o.format != "json" {
+		return usage("--format %s: want table or json", o.format)
+	}
+	pol := policy.Default()
+	if o.failOn != "" {
+		var err error
+		if pol, err = policy.FailOn(o.failOn); err != nil {
+			return usage("%v", err)
+		}
+	}
+	asOf, err := parseAsOf(o.asOf)
+	if err != nil {
+		return err
+	}
+	sel := image.Select{Name: o.name}
+	if o.platform == "all" {
+		sel.All = true
+	} else if o.platform != "" {
+		if sel.Platform, err = image.ParsePlatform(o.platform); err != nil {
+			return usage("--%v", err)
+		}
+	}
+	src, err := parseSource(arg)
+	if err != nil {
+		return err
+	}
+	if o.cacheDir == "" {
+		o.cacheDir = cacheDir(env)
+	}
+	db, maxAge, err := openSnapshot(o)
+	if err != nil {
+		return err
+	}
+	if db != nil {
+		defer db.Close()
+	}
+	if o.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, o.timeout)
+		defer cancel()
+	}
+
+	// The garbage collector works harder rather than let memory grow: the bound is a
+	// promise, and bodies of files that are held in memory are bounded apart.
+	if env.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(softMemory)
+	}
+	s := scan.New(rootfs.DefaultLimits(), nil)
+	if !o.noCache {
+		if s.Cache, err = scan.OpenCache(o.cacheDir, extract.SetVersion(s.Extractors)); err != nil {
+			fmt.Fprintf(env.Stderr, "plimsoll: going on without the cache: %v\n", err)
+			s.Cache = nil
+		}
+	}
+	bar := newProgress(env, o.quiet)
+	s.Progress = bar.layers
+	bar.start("reading " + arg)
+	set, facts, ierr := inspect(ctx, s, src, sel, registry.Options{Insecure: o.insecure, CAFile: o.caFile}, env.Stdin)
+	bar.stop()
+	var ex *exit
+	if errors.As(ierr, &ex) {
+		return ierr
+	}
+	if ierr != nil {
+		// The report says what is unknown and why; standard error and the exit code say it too.
+		facts, set = []*report.Facts{scan.Failed(arg, ierr)}, nil
+	}
+	j := scan.Judge{Policy: pol, AsOf: asOf, MaxFeedAge: maxAge, Analyser: Version(), Timing: !o.noTiming}
+	if db != nil {
+		j.Snapshot = db
+	}
+	var reports []*report.Report
+	for _, f := range facts {
+		r, err := j.Report(ctx, f)
+		if err != nil {
+			return err
+		}
+		reports = append(reports, r)
+	}
+	doc := join(arg, set, reports, sel)
+	if err := write(env, o, doc); err != nil {
+		return err
+	}
+	if ierr != nil {
+		return ierr
+	}
+	switch doc.verdict {
+	case policy.Fail:
+		return &exit{exitFail, ""}
+	case policy.Unknown:
+		return &exit{exitUnknown, ""}
+	}
+	return nil
+}
+
+// softMemory is where the garbage collector starts to work harder, in bytes.
+const softMemory = 110 << 20
+
+// document is one report or several.
+type document struct {
+	one     *report.Report
+	list    *report.List
+	verdict policy.Value
+}
+
+func join(arg string, set *image.Set, reports []*report.Report, sel image.Select) document {
+	var skipped []report.Skipped
+	if set != nil {
+		for _, k := range set.Skipped {
+			s := report.Skipped{Digest: k.Digest, Why: k.Why}
+			if k.Platform != (image.Platform{}) {
+				s.Platform = k.Platform.String()
+			}
+			skipped = append(skipped, s)
+		}
+	}
+	if len(reports) == 1 && !sel.All {
+		reports[0].Image.Skipped = skipped
+		return document{one: reports[0], verdict: reports[0].Verdict.Value}
+	}
+	l := report.NewList(arg, reports, skipped)
+	if set != nil {
+		l.Index = string(set.Index)
+	}
+	return document{list: l, verdict: l.Verdict.Value}
+}
+
+func write(env Env, o scanOptions, doc document) (err error) {
+	if o.quiet && o.output == "" && o.format == "table" {
+		return nil
+	}
+	w := env.Stdout
+	style := report.Style{Width: env.Width(env.Stdout), Color: env.Width(env.Stdout) > 0 && env.Getenv("NO_COLOR") == "" && env.Getenv("TERM") != "dumb"}
+	if o.output != "" {
+		f, err := os.Create(o.output)
+		if err != nil {
+			return &exit{exitUsage, fmt.Sprintf("writing the report: %v", err)}
+		}
+		defer func() { err = cmp.Or(err, f.Close()) }()
+		w, style = f, report.Style{}
+	}
+	b := bufio.NewWriter(w)
+	switch {
+	case o.format == "json" && doc.one != nil:
+		err = report.JSON(b, doc.one)
+	case o.format == "json":
+		err = report.JSON(b, doc.list)
+	case doc.one != nil:
+		err = report.Table(b, doc.one, style)
+	default:
+		err = report.TableList(b, doc.list, style)
+	}
+	if err := cmp.Or(err, b.Flush()); err != nil {
+		return fmt.Errorf("writing the report: %w", err)
+	}
+	return nil
+}
+
+func parseAsOf(s string) (time.Time, error) {
+	if s == "" {
+		return time.Now().UTC().Truncate(24 * time.Hour), nil
+	}
+	if t, err := time.Parse(time.DateOnly, s); err == nil {
+		return t, nil
+	}
+	if t, err := time.Parse(time.RFC3339, s); err == nil {
+		return t.UTC(), nil
+	}
+	return time.Time{}, usage("--as-of %s: want a day such as 2027-01-15, or an RFC 3339 time", s)
+}
+
+// cacheDir is where facts of layers and snapshots are kept.
+func cacheDir(env Env) string {
+	if d := env.Getenv("XDG_CACHE_HOME"); filepath.IsAbs(d) {
+		return filepath.Join(d, "plimsoll")
+	}
+	if d, err := os.UserCacheDir(); err == nil {
+		return filepath.Join(d, "plimsoll")
+	}
+	return filepath.Join(os.TempDir(), fmt.Sprintf("plimsoll-%d", os.Getuid()))
+}
+
+// openSnapshot opens the snapshot named, or the default one if it is there; without
+// any the scan goes on and everything it finds is unknown.
+func openSnapshot(o scanOptions) (*advisorydb.DB, time.Duration, error) {
+	if o.advisories != "" {
+		db, err := advisorydb.Open(o.advisories)
+		return db, 0, err
+	}
+	db, err := advisorydb.Open(filepath.Join(o.cacheDir, "advisories"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, 0, nil
+	}
+	return db, o.maxAge, err
+}

@@ -1,0 +1,160 @@
+package feed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/plimsoll/plimsoll/internal/advisory"
+)
+
+// Feed is one publisher, or one archive of a publisher. It is data; Fetch may be
+// called more than once and from several goroutines.
+type Feed struct {
+	// Name is the Source of its records: "alpine-secdb", "osv-npm".
+	Name string
+	// Home is the address that people read about the feed at.
+	Home string
+	// Doc says in one line what it holds and in which format.
+	Doc string
+	// Every is how often the publisher brings out something new.
+	Every time.Duration
+	// Fetch reads all of it from o into out. It wraps ErrNotThere if o has none of its
+	// files. What went into out before any other error is not the whole feed and must
+	// not be taken for it.
+	Fetch func(ctx context.Context, o *Origin, out Sink) error
+}
+
+// Sink takes what one feed says. A feed calls it from one goroutine at a time; what it
+// is handed belongs to it. An error from Advisory or Enrichment ends the feed with
+// that error. A nil field drops what it would be given.
+type Sink struct {
+	Advisory   func(advisory.Advisory) error
+	Enrichment func(id string, e advisory.Enrichment) error
+	// Quarantine is told of a record, or a part of one, that cannot be understood.
+	Quarantine func(record string, err error)
+	// Skip is told of a well-formed record that is left out, and why in a few constant
+	// words: "withdrawn", "another ecosystem".
+	Skip func(record, why string)
+	// Dated is told when the publisher brought out what is being read, where it says so
+	// apart from its records.
+	Dated func(time.Time)
+}
+
+// Result is what came of one feed in one run.
+type Result struct {
+	Name, Home string
+	// Records and Enrichments were handed on; Quarantined could not be understood, in
+	// whole or in part; Skipped were left out on purpose.
+	Records, Enrichments, Quarantined, Skipped int
+	// Newest is the latest date on anything read: of a record or of the publication.
+	// It is what the publisher says and may lie in the future.
+	Newest time.Time
+	// Ecosystems that the records speak for, sorted.
+	Ecosystems []string
+	// Missing is set if the origin has none of the feed's files. It is no error.
+	Missing bool
+	// Err says why the feed could not be read to its end; what it handed on is then
+	// not to be used.
+	Err error
+}
+
+// All gives every feed, in the order of their names' files.
+func All() []Feed {
+	feeds := []Feed{alpineFeed(), debianFeed(), goFeed(), kevFeed(), epssFeed()}
+	feeds = append(feeds, osvFeeds()...)
+	feeds = append(feeds, amazonFeeds()...)
+	return append(feeds, azureFeeds()...)
+}
+
+// Run reads the feeds from o, at most as many at once as there are processors, and
+// gives their results in the order of feeds. out gives each feed its sink; sinks of
+// different feeds are called at the same time. When ctx ends, feeds that have not
+// finished have its error in their results.
+func Run(ctx context.Context, o *Origin, feeds []Feed, out func(Feed) Sink) []Result {
+	results := make([]Result, len(feeds))
+	next := make(chan int)
+	var wg sync.WaitGroup
+	for range min(runtime.NumCPU(), len(feeds)) {
+		wg.Go(func() {
+			for i := range next {
+				results[i] = run(ctx, o, feeds[i], out(feeds[i]))
+			}
+		})
+	}
+	for i := range feeds {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+	return results
+}
+
+func run(ctx context.Context, o *Origin, f Feed, to Sink) Result {
+	res := Result{Name: f.Name, Home: f.Home}
+	seen := map[string]struct{}{}
+	newer := func(t time.Time) {
+		if t.After(res.Newest) {
+			res.Newest = t
+		}
+	}
+	err := ctx.Err()
+	if err == nil {
+		err = f.Fetch(ctx, o, Sink{
+			Advisory: func(a advisory.Advisory) error {
+				a.Source = f.Name
+				for i := range a.CVSS {
+					a.CVSS[i].Source = f.Name
+				}
+				res.Records++
+				newer(a.Modified)
+				for i := range a.Affected {
+					seen[a.Affected[i].Ecosystem] = struct{}{}
+				}
+				if to.Advisory == nil {
+					return nil
+				}
+				return to.Advisory(a)
+			},
+			Enrichment: func(id string, e advisory.Enrichment) error {
+				res.Enrichments++
+				if to.Enrichment == nil {
+					return nil
+				}
+				return to.Enrichment(id, e)
+			},
+			Quarantine: func(record string, err error) {
+				res.Quarantined++
+				if to.Quarantine != nil {
+					to.Quarantine(oneLine(record), err)
+				}
+			},
+			Skip: func(record, why string) {
+				res.Skipped++
+				if to.Skip != nil {
+					to.Skip(oneLine(record), why)
+				}
+			},
+			Dated: func(t time.Time) {
+				newer(t)
+				if to.Dated != nil {
+					to.Dated(t)
+				}
+			},
+		})
+	}
+	switch {
+	case err == nil:
+	case errors.Is(err, ErrNotThere) && res.Records+res.Enrichments+res.Quarantined == 0:
+		res.Missing = true
+	default:
+		res.Err = fmt.Errorf("reading feed %s: %w", f.Name, err)
+	}
+	res.Ecosystems = slices.Sorted(maps.Keys(seen))
+	return res
+}

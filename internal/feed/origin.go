@@ -1,0 +1,253 @@
+package feed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// ErrNotThere is wrapped by the errors of [Origin.Open] and [Origin.OpenAt] when the
+// publisher or mirror has no such file.
+var ErrNotThere = errors.New("not there")
+
+// Bounds on what an origin may hand over.
+const (
+	maxBody    = 512 << 20 // bytes of a file that is read as a stream, after Content-Encoding
+	maxArchive = 8 << 30   // bytes of a file that is read at random
+)
+
+// Origin maps a publisher's address https://HOST/PATH to the publisher itself, to
+// BASE/HOST/PATH of a mirror, or to the file DIR/HOST/PATH. It may be used by several
+// goroutines at once.
+type Origin struct {
+	base   *url.URL // of a mirror; nil otherwise
+	dir    string   // of a mirror on disk; empty otherwise
+	client *http.Client
+	// maxBody and maxArchive bound sizes, stall the wait for the next bytes.
+	maxBody, maxArchive int64
+	stall               time.Duration
+	tries               int
+	// sleep waits between tries; tests put their own here.
+	sleep func(context.Context, time.Duration) error
+}
+
+// NewOrigin gives the publishers themselves for "", a mirror for an http or https
+// address, and a mirror on disk for the path of a folder. An address may not hold a
+// user name, a query or a fragment.
+func NewOrigin(from string) (*Origin, error) {
+	o := &Origin{client: newClient(), maxBody: maxBody, maxArchive: maxArchive, stall: time.Minute, tries: 4, sleep: sleep}
+	switch scheme, _, ok := strings.Cut(from, "://"); {
+	case from == "":
+	case ok && (scheme == "http" || scheme == "https"):
+		u, err := url.Parse(from)
+		switch {
+		case err != nil:
+			return nil, errors.New("the mirror's address cannot be read")
+		case u.User != nil:
+			return nil, errors.New("a mirror's address may not hold credentials")
+		case u.Host == "" || u.RawQuery != "" || u.Fragment != "":
+			return nil, fmt.Errorf("the mirror's address %q is not of the form https://host/path", from)
+		}
+		o.base = u
+	case ok:
+		return nil, fmt.Errorf("a mirror is an http or https address or a folder, not %q", from)
+	default:
+		st, err := os.Stat(from)
+		if err != nil {
+			return nil, fmt.Errorf("opening the mirror: %v", err)
+		}
+		if !st.IsDir() {
+			return nil, fmt.Errorf("opening the mirror: %s is not a folder", from)
+		}
+		o.dir = from
+	}
+	return o, nil
+}
+
+// String names the origin for people: the address or folder, or "the publishers".
+func (o *Origin) String() string {
+	switch {
+	case o.base != nil:
+		return o.base.String()
+	case o.dir != "":
+		return o.dir
+	}
+	return "the publishers"
+}
+
+// Body is an open file of an origin, to be read once as a stream.
+type Body struct {
+	io.ReadCloser
+	// Modified is when the file last changed, by its server's or folder's word; zero if
+	// that is not known.
+	Modified time.Time
+}
+
+// ReaderAtCloser is an open file of an origin, to be read at random.
+type ReaderAtCloser interface {
+	io.ReaderAt
+	io.Closer
+	// Size in bytes.
+	Size() int64
+}
+
+// Open opens the publisher's file at address, which has the form https://HOST/PATH
+// with its escapes; a path that ends in a slash is a folder's index. The body ends in
+// an error, never in io.EOF, if it is cut short or goes beyond the bound.
+func (o *Origin) Open(ctx context.Context, address string) (*Body, error) {
+	host, path, err := locate(address)
+	if err != nil {
+		return nil, err
+	}
+	if o.dir == "" {
+		body, err := o.get(ctx, o.remote(host, path), true, o.maxBody)
+		if errors.Is(err, ErrNotThere) && o.base != nil && isFolder(path) {
+			body, err = o.get(ctx, o.remote(host, path+"index.html"), true, o.maxBody)
+		}
+		return body, err
+	}
+	if isFolder(path) {
+		path += "index.html"
+	}
+	f, _, err := o.file(host, path, o.maxBody)
+	if err != nil {
+		return nil, err
+	}
+	b := &Body{ReadCloser: f}
+	if st, err := f.Stat(); err == nil {
+		b.Modified = st.ModTime().UTC()
+	}
+	return b, nil
+}
+
+// OpenAt opens the publisher's file at address for reading at random, as a zip archive
+// needs it. A file on disk is read where it lies; one over HTTP is first written
+// whole to a temporary file, which Close removes.
+func (o *Origin) OpenAt(ctx context.Context, address string) (ReaderAtCloser, error) {
+	host, path, err := locate(address)
+	if err != nil {
+		return nil, err
+	}
+	if o.dir != "" {
+		f, size, err := o.file(host, path, o.maxArchive)
+		if err != nil {
+			return nil, err
+		}
+		return &diskFile{File: f, size: size}, nil
+	}
+	// A body that is cut is fetched again from its beginning.
+	for try := 1; ; try++ {
+		f, err := o.spool(ctx, o.remote(host, path))
+		if err == nil || try >= o.tries || ctx.Err() != nil || !errors.Is(err, errCut) {
+			return f, err
+		}
+		if err := o.sleep(ctx, backoff(try)); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// spool writes a body to a temporary file that has no name left where the system
+// allows that.
+func (o *Origin) spool(ctx context.Context, u *url.URL) (ReaderAtCloser, error) {
+	body, err := o.get(ctx, u, false, o.maxArchive)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	f, err := os.CreateTemp("", "plimsoll-feed-*")
+	if err != nil {
+		return nil, fmt.Errorf("making a temporary file: %v", err)
+	}
+	d := &diskFile{File: f}
+	if os.Remove(f.Name()) != nil {
+		d.remove = f.Name()
+	}
+	if d.size, err = io.Copy(f, body); err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// diskFile is a file whose size was looked up when it was opened.
+type diskFile struct {
+	*os.File
+	size   int64
+	remove string // name to remove on Close, if it still has one
+}
+
+// Size in bytes.
+func (d *diskFile) Size() int64 { return d.size }
+
+// Close closes the file and removes it if it is a temporary one.
+func (d *diskFile) Close() error {
+	err := d.File.Close()
+	if d.remove != "" {
+		os.Remove(d.remove)
+	}
+	return err
+}
+
+// locate takes an address of the form https://HOST/PATH apart. The path has no
+// leading slash and no element that leads elsewhere.
+func locate(address string) (host, path string, err error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Host == "" ||
+		strings.ContainsAny(u.Host, `:/\`) || strings.HasPrefix(u.Host, ".") {
+		return "", "", fmt.Errorf("%.200q is not the address of a publisher's file", address)
+	}
+	path = strings.TrimPrefix(u.Path, "/")
+	if path != "" && (strings.ContainsAny(path, "\\\x00") || !fs.ValidPath(strings.TrimSuffix(path, "/"))) {
+		return "", "", fmt.Errorf("%.200q is not the address of a publisher's file", address)
+	}
+	return u.Host, path, nil
+}
+
+func isFolder(path string) bool { return path == "" || strings.HasSuffix(path, "/") }
+
+// remote is where a file is on the network.
+func (o *Origin) remote(host, path string) *url.URL {
+	if o.base == nil {
+		return &url.URL{Scheme: "https", Host: host, Path: "/" + path}
+	}
+	u := *o.base
+	u.Path = strings.TrimSuffix(u.Path, "/") + "/" + host + "/" + path
+	u.RawPath = ""
+	return &u
+}
+
+// file opens a regular file of a mirror on disk. Links that lead out of the folder
+// are not followed.
+func (o *Origin) file(host, path string, limit int64) (*os.File, int64, error) {
+	name := host + "/" + path
+	f, err := os.OpenInRoot(o.dir, filepath.FromSlash(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, fmt.Errorf("opening %s: %w", name, ErrNotThere)
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("opening %s: %v", name, err)
+	}
+	st, err := f.Stat()
+	switch {
+	case err != nil:
+		err = fmt.Errorf("opening %s: %v", name, err)
+	case !st.Mode().IsRegular():
+		err = fmt.Errorf("opening %s: not a regular file", name)
+	case st.Size() > limit:
+		err = fmt.Errorf("opening %s: %d bytes are more than the %d allowed", name, st.Size(), limit)
+	}
+	if err != nil {
+		f.Close()
+		return nil, 0, err
+	}
+	return f, st.Size(), nil
+}

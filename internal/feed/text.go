@@ -1,0 +1,93 @@
+package feed
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// maxSummary bounds a summary, in bytes.
+const maxSummary = 240
+
+// oneLine makes one line for people of s: blanks joined, characters left out that
+// could steer a terminal, cut at a word to at most maxSummary bytes.
+func oneLine(s string) string {
+	var b strings.Builder
+	blank, cut := false, false
+	for _, r := range s {
+		switch {
+		case unicode.IsSpace(r):
+			blank = b.Len() > 0
+			continue
+		case !unicode.IsPrint(r) || r == utf8.RuneError:
+			continue
+		}
+		if b.Len()+utf8.RuneLen(r)+1 > maxSummary-len("…") {
+			cut = true
+			break
+		}
+		if blank {
+			b.WriteByte(' ')
+			blank = false
+		}
+		b.WriteRune(r)
+	}
+	out := b.String()
+	if !cut {
+		return out
+	}
+	if i := strings.LastIndexByte(out, ' '); i > len(out)-40 {
+		out = out[:i]
+	}
+	return strings.TrimRight(out, " ,;:.") + "…"
+}
+
+// firstLine is oneLine of the first paragraph of a text in Markdown that is not a
+// heading.
+func firstLine(s string) string {
+	for s != "" {
+		var par string
+		par, s, _ = strings.Cut(s, "\n")
+		par = strings.TrimSpace(par)
+		if par == "" || par[0] == '#' || strings.HasPrefix(par, "---") || strings.HasPrefix(par, "```") {
+			continue
+		}
+		// Lines up to the next blank one belong to the same paragraph.
+		if rest, _, _ := strings.Cut(s, "\n\n"); len(par) < maxSummary {
+			par += " " + rest
+		}
+		return oneLine(par)
+	}
+	return ""
+}
+
+// excerpt is the beginning of a long text, enough for a line.
+type excerpt string
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (e *excerpt) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	const enough = 1200
+	v, err := d.ReadValue()
+	if err != nil || v.Kind() != '"' {
+		return err
+	}
+	if len(v) > enough+2 {
+		// Cut before an escape that would be cut in two: \uXXXX\uXXXX is the longest.
+		at := enough
+		for i := at - 12; i < at; i++ {
+			if v[i] == '\\' {
+				at = i
+				break
+			}
+		}
+		for at > 0 && (!utf8.RuneStart(v[at]) || v[at-1] == '\\') {
+			at--
+		}
+		v = append(v[:at:at], '"')
+	}
+	b, err := jsontext.AppendUnquote(nil, []byte(v))
+	*e = excerpt(b)
+	return nil // a text that cannot be read is no loss
+}

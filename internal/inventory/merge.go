@@ -1,0 +1,234 @@
+package inventory
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Merge puts the fragments of an image's layers together into what the finished
+// image holds. It keeps nothing of fragments and may be given them in any order:
+// the result is the same. Rules:
+//
+//   - A fragment counts only if its file is visible in the finished image.
+//   - A package in a database belongs to the layer from which on it was there with
+//     this version, not to the layer that last rewrote the database.
+//   - A language package is OwnedBy an OS package that claims its file, unless a
+//     later layer brought the file anew.
+//   - Equal packages are one, with all their locations.
+//   - A package database that a later layer deletes leaves an Unknown.
+func Merge(v View, fragments []Fragment) *Inventory {
+	m := merger{view: v, inv: &Inventory{}, owners: map[string]owner{}, at: map[string]int{}}
+	fs := slices.Clone(fragments)
+	slices.SortStableFunc(fs, func(a, b Fragment) int {
+		return cmp.Or(cmp.Compare(a.Layer, b.Layer), strings.Compare(a.Path, b.Path), strings.Compare(a.Extractor, b.Extractor))
+	})
+	var seen []Fragment
+	databases := map[string][]Fragment{}
+	for _, f := range fs {
+		visible := v.Visible(f.Layer, f.Path)
+		if visible {
+			m.inv.Unknowns = append(m.inv.Unknowns, f.Unknowns...)
+		}
+		if f.Database {
+			k := f.Extractor + "\x00" + v.Resolve(f.Path)
+			databases[k] = append(databases[k], f)
+		} else if visible {
+			seen = append(seen, f)
+		}
+	}
+	m.distro(seen)
+	for _, k := range slices.Sorted(maps.Keys(databases)) {
+		m.database(databases[k])
+	}
+	// Owners that are files of their own (dpkg's lists) before what they may own.
+	for _, f := range seen {
+		for _, o := range f.Owns {
+			m.own(o, f.Layer)
+		}
+	}
+	for _, f := range seen {
+		for _, p := range f.Packages {
+			m.add(p, f, f.Layer)
+		}
+	}
+	m.finish()
+	return m.inv
+}
+
+type owner struct {
+	pkg   string
+	layer int
+}
+
+type merger struct {
+	view   View
+	inv    *Inventory
+	owners map[string]owner // real path → who owns it
+	at     map[string]int   // identity → index in inv.Packages
+}
+
+// distroPaths are the files that name the distribution, the most trusted first
+// (os-release(5) for the first two).
+var distroPaths = []string{
+	"etc/os-release", "usr/lib/os-release", "etc/lsb-release",
+	"etc/alpine-release", "etc/system-release", "etc/redhat-release", "etc/centos-release",
+	"etc/debian_version", "etc/apk/repositories",
+}
+
+func (m *merger) distro(fs []Fragment) {
+	best := -1
+	for _, f := range fs {
+		if f.Distro == nil || f.Distro.ID == "" {
+			continue
+		}
+		rank := slices.Index(distroPaths, f.Path)
+		if rank < 0 && m.view.Resolve("etc/os-release") == f.Path {
+			rank = 0
+		}
+		if rank < 0 {
+			rank = len(distroPaths)
+		}
+		if best < 0 || rank < best {
+			best, m.inv.Distro = rank, f.Distro
+		}
+	}
+}
+
+// database takes the copies of one package database, lowest layer first.
+func (m *merger) database(copies []Fragment) {
+	top := copies[len(copies)-1]
+	if !m.view.Visible(top.Layer, top.Path) {
+		if len(top.Packages) > 0 {
+			m.inv.Unknowns = append(m.inv.Unknowns, Unknown{Reason: AnalysisPartial, Subject: top.Path,
+				Detail: fmt.Sprintf("the package database with %d packages was deleted by a later layer; what is left of them cannot be told", len(top.Packages))})
+		}
+		return
+	}
+	since := map[string]int{}
+	for _, c := range copies {
+		now := make(map[string]int, len(c.Packages))
+		for _, p := range c.Packages {
+			k := p.Name + "\x00" + p.Version + "\x00" + p.Arch
+			if l, ok := since[k]; ok {
+				now[k] = l
+			} else {
+				now[k] = c.Layer
+			}
+		}
+		since = now
+	}
+	layer := make(map[string]int, len(top.Packages))
+	for _, p := range top.Packages {
+		l := since[p.Name+"\x00"+p.Version+"\x00"+p.Arch]
+		layer[p.Name] = l
+		m.add(p, top, l)
+	}
+	for _, o := range top.Owns {
+		m.own(o, layer[o.Package])
+	}
+}
+
+func (m *merger) own(o Owner, layer int) {
+	for _, p := range o.Paths {
+		real := m.view.Resolve(p)
+		if old, ok := m.owners[real]; !ok || layer > old.layer {
+			m.owners[real] = owner{o.Package, layer}
+		}
+	}
+}
+
+// osTypes are the package types whose managers own files.
+func isOS(typ string) bool {
+	switch typ {
+	case "deb", "apk", "rpm", "alpm", "opkg", "ebuild":
+		return true
+	}
+	return false
+}
+
+func (m *merger) add(p Package, f Fragment, layer int) {
+	if len(p.Locations) == 0 {
+		p.Locations = []Location{{Path: f.Path}}
+	} else {
+		p.Locations = slices.Clone(p.Locations)
+	}
+	for i := range p.Locations {
+		p.Locations[i].Layer = layer
+	}
+	if isOS(p.Type) {
+		if p.Namespace == "" && m.inv.Distro != nil {
+			p.Namespace = namespace(m.inv.Distro.ID)
+		}
+	} else if len(m.owners) > 0 {
+		outer, _, _ := strings.Cut(p.Locations[0].Path, "!/")
+		if o, ok := m.owners[m.view.Resolve(outer)]; ok && layer <= o.layer {
+			p.OwnedBy = o.pkg
+		}
+	}
+	k := strings.Join([]string{p.Type, p.Namespace, p.Name, p.Version, p.Arch, p.Source.Name, p.Source.Version, p.Module, p.OwnedBy}, "\x00")
+	i, ok := m.at[k]
+	if !ok {
+		m.at[k] = len(m.inv.Packages)
+		m.inv.Packages = append(m.inv.Packages, p)
+		return
+	}
+	old := &m.inv.Packages[i]
+	old.Locations = append(old.Locations, p.Locations...)
+	old.Licenses = append(slices.Clone(old.Licenses), p.Licenses...)
+	old.Evidence = min(old.Evidence, p.Evidence)
+	old.Dev = old.Dev && p.Dev
+	if old.SHA1 == "" {
+		old.SHA1 = p.SHA1
+	}
+}
+
+// namespace is what package URLs call a distribution.
+func namespace(id string) string {
+	switch id {
+	case "rhel":
+		return "redhat"
+	case "amzn":
+		return "amazon"
+	case "ol":
+		return "oracle"
+	case "sles", "sled", "sle-micro", "suse", "sle_hpc":
+		return "suse"
+	case "opensuse-leap", "opensuse-tumbleweed":
+		return "opensuse"
+	}
+	return id
+}
+
+func (m *merger) finish() {
+	for i := range m.inv.Packages {
+		p := &m.inv.Packages[i]
+		slices.SortFunc(p.Locations, func(a, b Location) int {
+			return cmp.Or(cmp.Compare(a.Layer, b.Layer), strings.Compare(a.Path, b.Path))
+		})
+		p.Locations = slices.Compact(p.Locations)
+		if len(p.Licenses) > 1 {
+			slices.Sort(p.Licenses)
+			p.Licenses = slices.Compact(p.Licenses)
+		}
+	}
+	slices.SortFunc(m.inv.Packages, func(a, b Package) int {
+		return cmp.Or(
+			strings.Compare(a.Type, b.Type), strings.Compare(a.Namespace, b.Namespace),
+			strings.Compare(a.Name, b.Name), strings.Compare(a.Version, b.Version),
+			strings.Compare(a.Arch, b.Arch), strings.Compare(a.OwnedBy, b.OwnedBy),
+			strings.Compare(a.Source.Name, b.Source.Name), strings.Compare(a.Source.Version, b.Source.Version),
+			strings.Compare(a.Module, b.Module))
+	})
+	SortUnknowns(m.inv.Unknowns)
+	m.inv.Unknowns = slices.Compact(m.inv.Unknowns)
+}
+
+// SortUnknowns puts unknowns in their published order.
+func SortUnknowns(u []Unknown) {
+	slices.SortFunc(u, func(a, b Unknown) int {
+		return cmp.Or(strings.Compare(string(a.Reason), string(b.Reason)), strings.Compare(a.Subject, b.Subject), strings.Compare(a.Detail, b.Detail))
+	})
+}

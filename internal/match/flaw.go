@@ -1,0 +1,206 @@
+package match
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/plimsoll/plimsoll/internal/advisory"
+	"github.com/plimsoll/plimsoll/internal/finding"
+	"github.com/plimsoll/plimsoll/internal/inventory"
+)
+
+// rank orders sources: the lower one's word counts. A distribution's own tracker
+// knows each release; its records in OSV follow; errata, which name many flaws at
+// once, fill what is left. For languages the ecosystem's own database comes first.
+func rank(eco string, rec advisory.Advisory) int {
+	switch rec.Source {
+	case "alpine-secdb", "debian-tracker", "go-vulndb":
+		return 0
+	}
+	if eco == "Go" && strings.HasPrefix(rec.ID, "GO-") {
+		return 1
+	}
+	if strings.HasPrefix(rec.ID, "PYSEC-") {
+		return 4 // often only a list of versions; reviewed GHSA records are more exact
+	}
+	if len(rec.Related) > 0 {
+		return 3
+	}
+	return 2
+}
+
+// rules says in words why a source won, by rank.
+var rules = [...]string{
+	"the publisher's own database",
+	"the ecosystem's own database",
+	"the record on this flaw",
+	"an errata record that fixes this flaw",
+	"the only record on this flaw",
+}
+
+// group joins statements on the same flaw: those whose IDs or aliases meet.
+func group(stmts []statement) [][]statement {
+	parent := make([]int, len(stmts))
+	first := make(map[string]int, 2*len(stmts))
+	var root func(int) int
+	root = func(i int) int {
+		for parent[i] != i {
+			parent[i] = parent[parent[i]]
+			i = parent[i]
+		}
+		return i
+	}
+	for i := range stmts {
+		parent[i] = i
+		meet := func(id string) {
+			if j, ok := first[id]; ok {
+				parent[root(i)] = root(j)
+			} else {
+				first[id] = i
+			}
+		}
+		meet(stmts[i].flaw)
+		for _, a := range stmts[i].alias {
+			meet(a)
+		}
+	}
+	at := map[int]int{}
+	var out [][]statement
+	for i, s := range stmts {
+		r := root(i)
+		j, ok := at[r]
+		if !ok {
+			j = len(out)
+			at[r] = j
+			out = append(out, nil)
+		}
+		out[j] = append(out[j], s)
+	}
+	return out
+}
+
+// judge turns the statements on one flaw into a finding, if the winner says so.
+func (m *matcher) judge(p *inventory.Package, g []statement) error {
+	slices.SortStableFunc(g, func(a, b statement) int {
+		return cmp.Or(cmp.Compare(a.rank, b.rank), affectsFirst(a, b), strings.Compare(a.Source, b.Source), strings.Compare(a.Advisory, b.Advisory))
+	})
+	win := &g[0]
+	if !win.Affects {
+		return nil
+	}
+	f := finding.Finding{
+		Kind: finding.Vulnerability, Package: p, State: win.State, FixedVersion: win.Fixed,
+		Source: win.Source, Advisory: win.Advisory, Rule: rules[win.rank],
+		Severity: win.Severity, SeveritySource: win.Source,
+		Location:  finding.Location{Path: p.Locations[0].Path, Layer: p.Locations[0].Layer},
+		Published: win.rec.Published, URL: win.rec.URL,
+	}
+	ids := map[string]bool{}
+	for _, s := range g {
+		ids[s.flaw] = true
+		for _, a := range s.alias {
+			ids[a] = true
+		}
+		if len(s.rec.Related) > 0 {
+			ids[s.rec.ID] = true
+		}
+		f.Statements = append(f.Statements, s.Statement)
+		if f.Severity == advisory.SeverityUnknown && s.Severity != advisory.SeverityUnknown {
+			f.Severity, f.SeveritySource = s.Severity, s.Source
+		}
+	}
+	f.ID, f.Aliases = name(win, ids)
+	if err := m.describe(&f); err != nil {
+		return err
+	}
+	if f.Severity == advisory.SeverityUnknown {
+		f.SeveritySource = ""
+	}
+	if f.URL == "" {
+		f.URL = page(f.ID)
+	}
+	m.res.Findings = append(m.res.Findings, f)
+	return nil
+}
+
+func affectsFirst(a, b statement) int {
+	switch {
+	case a.Affects == b.Affects:
+		return 0
+	case a.Affects:
+		return -1
+	}
+	return 1
+}
+
+// name picks the ID that people know a flaw by: the winner's own if it is a CVE, else
+// the smallest CVE among the names, else the winner's.
+func name(win *statement, ids map[string]bool) (string, []string) {
+	id := win.flaw
+	if !isCVE(id) {
+		best := ""
+		for x := range ids {
+			if isCVE(x) && (best == "" || x < best) {
+				best = x
+			}
+		}
+		if best != "" {
+			id = best
+		}
+	}
+	delete(ids, id)
+	out := make([]string, 0, len(ids))
+	for x := range ids {
+		out = append(out, x)
+	}
+	slices.Sort(out)
+	return id, out
+}
+
+func isCVE(id string) bool { return strings.HasPrefix(id, "CVE-") }
+
+// page is where people read about a flaw.
+func page(id string) string {
+	switch {
+	case isCVE(id):
+		return "https://nvd.nist.gov/vuln/detail/" + id
+	case strings.HasPrefix(id, "GHSA-"):
+		return "https://github.com/advisories/" + id
+	case strings.HasPrefix(id, "GO-"):
+		return "https://pkg.go.dev/vuln/" + id
+	}
+	return "https://osv.dev/vulnerability/" + id
+}
+
+// describe adds what is known of the flaw apart from the package.
+func (m *matcher) describe(f *finding.Finding) error {
+	for _, id := range append([]string{f.ID}, f.Aliases...) {
+		e, err := m.enrich(id)
+		if err != nil {
+			return err
+		}
+		if !e.ok {
+			continue
+		}
+		if f.Title == "" {
+			f.Title = e.Summary
+		}
+		if f.Published.IsZero() {
+			f.Published = e.Published
+		}
+		if len(f.CVSS) == 0 {
+			f.CVSS = e.CVSS
+		}
+		if f.Severity == advisory.SeverityUnknown && e.Severity != advisory.SeverityUnknown {
+			f.Severity, f.SeveritySource = e.Severity, e.SeveritySource
+		}
+		if f.EPSS == nil {
+			f.EPSS = e.EPSS
+		}
+		if f.Exploited == nil {
+			f.Exploited = e.Exploited
+		}
+	}
+	return nil
+}

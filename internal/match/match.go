@@ -1,0 +1,422 @@
+// Package match holds an inventory against advisories and gives findings.
+//
+// For each package it asks the lookup for the records on its name, tests the
+// installed version with the order of the ecosystem, joins records that speak of
+// the same flaw, and lets one source win by a fixed precedence; what the others
+// said stays with the finding.
+//
+// What cannot be matched (no distribution, no data, a version nobody can order) is
+// given as an unknown or as a line of Coverage: nothing is passed over in silence.
+package match
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/plimsoll/plimsoll/internal/advisory"
+	"github.com/plimsoll/plimsoll/internal/finding"
+	"github.com/plimsoll/plimsoll/internal/inventory"
+	"github.com/plimsoll/plimsoll/internal/version"
+)
+
+// Lookup is the advisory data that matching needs.
+type Lookup interface {
+	// Covers reports whether there is data for an ecosystem ("Debian:12", "npm").
+	Covers(ecosystem string) bool
+	// Lookup gives the records on a package, with Affected reduced to it.
+	Lookup(ctx context.Context, ecosystem, name string) iter.Seq2[advisory.Advisory, error]
+	// Enrich gives what is known of a flaw by ID; false if nothing is.
+	Enrich(id string) (advisory.Enrichment, bool, error)
+}
+
+// Result of matching one inventory.
+type Result struct {
+	// Findings sorted worst first, then by package and ID. They point into the inventory.
+	Findings []finding.Finding
+	Unknowns []inventory.Unknown
+	// Coverage has a line for each package type found.
+	Coverage []Coverage
+	// Ecosystems whose data was used, sorted.
+	Ecosystems []string
+	// EOL is the last day of the distribution's support, if known ("2028-06-30").
+	EOL string
+}
+
+// Coverage says for one package type what it was held against.
+type Coverage struct {
+	Type string `json:"type"`
+	// Ecosystem whose advisories were used; empty if there are none to use.
+	Ecosystem string `json:"ecosystem,omitempty"`
+	Packages  int    `json:"packages"`
+	// Matched of them; the others are explained by Note.
+	Matched int    `json:"matched"`
+	Note    string `json:"note,omitempty"`
+}
+
+// Match holds inv against db. The error is that of a broken snapshot or a cancelled
+// context; no result may be used with it.
+func Match(ctx context.Context, inv *inventory.Inventory, db Lookup) (*Result, error) {
+	m := &matcher{ctx: ctx, inv: inv, db: db, res: &Result{}, cover: map[string]*Coverage{}, enriched: map[string]enriched{}, used: map[string]bool{}}
+	m.release()
+	for i := range inv.Packages {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if err := m.pkg(&inv.Packages[i]); err != nil {
+			return nil, err
+		}
+	}
+	m.finish()
+	return m.res, nil
+}
+
+type matcher struct {
+	ctx      context.Context
+	inv      *inventory.Inventory
+	db       Lookup
+	res      *Result
+	rel      release
+	osNote   string // why OS packages are not matched, if so
+	cover    map[string]*Coverage
+	foreign  map[string]bool // OS packages that the distribution did not build
+	enriched map[string]enriched
+	used     map[string]bool // ecosystems looked up
+	stmts    []statement
+}
+
+type enriched struct {
+	advisory.Enrichment
+	ok bool
+}
+
+// release finds out which advisories speak for the distribution.
+func (m *matcher) release() {
+	hasOS := slices.ContainsFunc(m.inv.Packages, func(p inventory.Package) bool { return isOS(p.Type) })
+	d := m.inv.Distro
+	unknown := func(r inventory.Reason, subject, detail string) {
+		m.osNote = detail
+		m.res.Unknowns = append(m.res.Unknowns, inventory.Unknown{Reason: r, Subject: subject, Detail: detail})
+	}
+	switch {
+	case d == nil && hasOS:
+		unknown(inventory.DistroUnsupported, "os-release", "no file says which distribution this is, so its packages cannot be matched")
+		return
+	case d == nil:
+		return
+	}
+	subject := strings.TrimSpace(d.ID + " " + d.VersionID)
+	rel, ok := releaseOf(d)
+	if !ok {
+		unknown(inventory.DistroUnsupported, subject, "there is no advisory source for this distribution release")
+		return
+	}
+	m.rel = rel
+	m.res.EOL = rel.eol
+	m.rel.ecosystems = slices.DeleteFunc(slices.Clone(rel.ecosystems), func(e string) bool { return !m.db.Covers(e) })
+	if len(m.rel.ecosystems) == 0 {
+		unknown(inventory.FeedMissing, subject, "the advisory snapshot holds no data for "+rel.ecosystems[0])
+	}
+}
+
+func isOS(typ string) bool {
+	switch typ {
+	case "deb", "apk", "rpm", "alpm", "opkg", "ebuild":
+		return true
+	}
+	return false
+}
+
+func (m *matcher) coverage(p *inventory.Package, ecosystem string) *Coverage {
+	c := m.cover[p.Type]
+	if c == nil {
+		c = &Coverage{Type: p.Type, Ecosystem: ecosystem}
+		m.cover[p.Type] = c
+	}
+	c.Packages++
+	return c
+}
+
+func (m *matcher) pkg(p *inventory.Package) error {
+	if isOS(p.Type) {
+		return m.osPackage(p)
+	}
+	lang, ok := languages[p.Type]
+	if !ok {
+		m.coverage(p, "").Note = "no public advisory source is read for this type"
+		return nil
+	}
+	c := m.coverage(p, lang.ecosystem)
+	if !m.db.Covers(lang.ecosystem) {
+		c.Note = "the advisory snapshot holds no data for " + lang.ecosystem
+		return nil
+	}
+	if p.OwnedBy != "" && m.osNote == "" && !m.isForeign(p.OwnedBy) {
+		c.Matched++ // by way of the OS package
+		return nil
+	}
+	name, v := lang.name(p), lang.version(p)
+	if name == "" || v == "" {
+		c.Note = "packages without group or version are listed only"
+		return nil
+	}
+	c.Matched++
+	return m.flaws(p, []string{lang.ecosystem}, name, v)
+}
+
+// kernels are sources whose packages in a container run no kernel code: a container
+// uses its host's kernel.
+func isKernel(source string) bool {
+	return source == "linux" || source == "kernel" || strings.HasPrefix(source, "linux-") && !strings.HasPrefix(source, "linux-pam") ||
+		strings.HasPrefix(source, "kernel-") && source != "kernel-install"
+}
+
+func (m *matcher) osPackage(p *inventory.Package) error {
+	eco := ""
+	if len(m.rel.ecosystems) > 0 {
+		eco = m.rel.ecosystems[0]
+	}
+	c := m.coverage(p, eco)
+	note := func(s string) {
+		if c.Note == "" {
+			c.Note = s
+		} else if !strings.Contains(c.Note, s) {
+			c.Note += "; " + s
+		}
+	}
+	if m.osNote != "" {
+		note(m.osNote)
+		return nil
+	}
+	if m.rel.guess != "" {
+		note("assumed: " + m.rel.guess)
+	}
+	switch {
+	case isKernel(p.Source.Name):
+		note("kernel packages are not matched: a container runs its host's kernel")
+		return nil
+	case isForeignBuild(p):
+		note("packages from third-party repositories are not matched by name")
+		return nil
+	}
+	c.Matched++
+	name, v := p.Name, p.Version
+	if m.rel.bySource && p.Source.Name != "" {
+		name, v = p.Source.Name, p.Source.Version
+		if p.Type == "rpm" && v == "" {
+			v = p.Version
+		}
+	}
+	return m.flaws(p, m.rel.ecosystems, name, v)
+}
+
+// isForeignBuild tells packages that carry a distribution's package name but are
+// built and versioned by somebody else, by the marks they leave in the version.
+func isForeignBuild(p *inventory.Package) bool {
+	if p.Type != "deb" {
+		return false
+	}
+	v := strings.ToLower(p.Version)
+	for _, mark := range []string{"nodesource", "pgdg", "~ppa", "+ppa", "sury.org", "~docker", "percona", "+maria~"} {
+		if strings.Contains(v, mark) {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *matcher) isForeign(name string) bool {
+	if m.foreign == nil {
+		m.foreign = map[string]bool{}
+		for i := range m.inv.Packages {
+			if p := &m.inv.Packages[i]; isOS(p.Type) && isForeignBuild(p) {
+				m.foreign[p.Name] = true
+			}
+		}
+	}
+	return m.foreign[name]
+}
+
+// statement is what one record says of one flaw in the package at hand.
+type statement struct {
+	finding.Statement
+	rec   advisory.Advisory
+	flaw  string   // the flaw's ID as this record gives it
+	alias []string // its other IDs
+	rank  int      // of the source: lower wins
+}
+
+// flaws collects what all records say of one package and turns it into findings.
+func (m *matcher) flaws(p *inventory.Package, ecosystems []string, name, v string) error {
+	m.stmts = m.stmts[:0]
+	for _, eco := range ecosystems {
+		scheme, ok := version.For(eco)
+		if !ok {
+			return fmt.Errorf("matching %s: no version order is known for %s", name, eco)
+		}
+		m.used[eco] = true
+		if err := scheme.Valid(v); err != nil {
+			m.res.Unknowns = append(m.res.Unknowns, inventory.Unknown{Reason: inventory.AnalysisPartial, Subject: p.Type + " " + name,
+				Detail: fmt.Sprintf("its version %q cannot be ordered: %v", v, err)})
+			return nil
+		}
+		for rec, err := range m.db.Lookup(m.ctx, eco, name) {
+			if err != nil {
+				return fmt.Errorf("looking up %s in %s: %w", name, eco, err)
+			}
+			m.record(p, scheme, eco, v, rec)
+		}
+	}
+	if len(m.stmts) == 0 {
+		return nil
+	}
+	for _, g := range group(m.stmts) {
+		if err := m.judge(p, g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// record adds what rec says of version v.
+func (m *matcher) record(p *inventory.Package, scheme version.Scheme, eco, v string, rec advisory.Advisory) {
+	var best *finding.Statement
+	for i := range rec.Affected {
+		a := &rec.Affected[i]
+		if a.Arch != "" && p.Arch != "" && a.Arch != p.Arch && a.Arch != "noarch" && p.Arch != "noarch" {
+			continue
+		}
+		if a.Module != "" && a.Module != p.Module {
+			continue
+		}
+		s := finding.Statement{Source: rec.Source, Advisory: rec.ID, State: a.State, Severity: max(a.Severity, rec.Severity)}
+		if a.Severity != advisory.SeverityUnknown {
+			s.Severity = a.Severity
+		}
+		s.Affects, s.Fixed = m.affects(p, scheme, v, a)
+		if !sameStream(p, v, s.Fixed) {
+			continue
+		}
+		if best == nil || better(s, *best) {
+			best = &s
+		}
+	}
+	if best == nil {
+		return
+	}
+	add := func(flaw string, alias []string) {
+		m.stmts = append(m.stmts, statement{Statement: *best, rec: rec, flaw: flaw, alias: alias, rank: rank(eco, rec)})
+	}
+	if len(rec.Related) == 0 {
+		add(rec.ID, rec.Aliases)
+		return
+	}
+	for _, cve := range rec.Related {
+		add(cve, nil)
+	}
+}
+
+// better decides between two entries of one record for the same package: one that
+// affects outweighs, then the lower fixed version, as the nearer way out.
+func better(a, b finding.Statement) bool {
+	if a.Affects != b.Affects {
+		return a.Affects
+	}
+	return a.Fixed != "" && b.Fixed == ""
+}
+
+// sameStream keeps fixes of one modularity stream from being held against another:
+// without labels, a modular build is told by ".module" in its release.
+func sameStream(p *inventory.Package, v, fixed string) bool {
+	if p.Type != "rpm" || fixed == "" {
+		return true
+	}
+	return isModular(v) == isModular(fixed)
+}
+
+func isModular(v string) bool {
+	return strings.Contains(v, ".module+") || strings.Contains(v, ".module_")
+}
+
+// affects tests v against one entry and gives the version that fixes it.
+func (m *matcher) affects(p *inventory.Package, scheme version.Scheme, v string, a *advisory.Affected) (bool, string) {
+	if a.State == advisory.StateNotAffected {
+		return false, ""
+	}
+	if len(a.Ranges) == 0 && len(a.Versions) == 0 {
+		return true, ""
+	}
+	fixed := ""
+	for _, iv := range a.Ranges {
+		in, err := scheme.Contains(v, iv)
+		if err != nil {
+			m.res.Unknowns = append(m.res.Unknowns, inventory.Unknown{Reason: inventory.AnalysisPartial, Subject: p.Type + " " + p.Name,
+				Detail: fmt.Sprintf("a version range of an advisory cannot be read: %v", err)})
+			continue
+		}
+		if in {
+			return true, iv.Fixed
+		}
+		if iv.Fixed != "" {
+			fixed = iv.Fixed
+		}
+	}
+	for _, w := range a.Versions {
+		if w == v {
+			return true, fixedAfter(scheme, v, a.Ranges)
+		}
+		if c, err := scheme.Compare(w, v); err == nil && c == 0 {
+			return true, fixedAfter(scheme, v, a.Ranges)
+		}
+	}
+	return false, fixed
+}
+
+// fixedAfter gives the lowest fixed version above v.
+func fixedAfter(scheme version.Scheme, v string, ivs []version.Interval) string {
+	best := ""
+	for _, iv := range ivs {
+		if iv.Fixed == "" {
+			continue
+		}
+		if c, err := scheme.Compare(iv.Fixed, v); err != nil || c <= 0 {
+			continue
+		}
+		if best == "" {
+			best = iv.Fixed
+		} else if c, err := scheme.Compare(iv.Fixed, best); err == nil && c < 0 {
+			best = iv.Fixed
+		}
+	}
+	return best
+}
+
+func (m *matcher) enrich(id string) (enriched, error) {
+	if e, ok := m.enriched[id]; ok {
+		return e, nil
+	}
+	e, ok, err := m.db.Enrich(id)
+	if err != nil {
+		return enriched{}, fmt.Errorf("looking up %s: %w", id, err)
+	}
+	m.enriched[id] = enriched{e, ok}
+	return m.enriched[id], nil
+}
+
+func (m *matcher) finish() {
+	for _, c := range m.cover {
+		m.res.Coverage = append(m.res.Coverage, *c)
+		if !isOS(c.Type) && c.Matched == 0 && c.Ecosystem != "" && !m.db.Covers(c.Ecosystem) {
+			m.res.Unknowns = append(m.res.Unknowns, inventory.Unknown{Reason: inventory.AnalysisPartial, Subject: c.Ecosystem,
+				Detail: fmt.Sprintf("%d packages could not be matched: %s", c.Packages, c.Note)})
+		}
+	}
+	m.res.Ecosystems = slices.Sorted(maps.Keys(m.used))
+	slices.SortFunc(m.res.Coverage, func(a, b Coverage) int { return strings.Compare(a.Type, b.Type) })
+	inventory.SortUnknowns(m.res.Unknowns)
+	m.res.Unknowns = slices.Compact(m.res.Unknowns)
+	finding.Sort(m.res.Findings)
+}
