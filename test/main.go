@@ -28,11 +28,13 @@ import (
 var programs = map[string]string{
 	"buildah":         "buildah",
 	"debootstrap":     "debootstrap",
+	"dockerd":         "docker.io",
 	"docker-registry": "docker-registry",
 	"dpkg":            "dpkg",
 	"gcc":             "gcc",
 	"git":             "git",
 	"htpasswd":        "apache2-utils",
+	"podman":          "podman",
 	"rpm":             "rpm",
 	"skopeo":          "skopeo",
 	"umoci":           "umoci",

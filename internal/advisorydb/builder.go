@@ -256,7 +256,7 @@ func (b *Builder) union(set *numberSet, more []string) {
 func (b *Builder) statement(f *advisory.Affected) statement {
 	s := statement{
 		ecosystem: b.names.number(f.Ecosystem),
-		name:      b.names.number(f.Package),
+		name:      b.names.number(advisory.Name(f.Ecosystem, f.Package)),
 		arch:      b.names.number(f.Arch),
 		module:    b.names.number(f.Module),
 		stream:    b.names.number(f.Stream),

@@ -188,13 +188,15 @@ func (db *DB) Ecosystems() []string {
 	return out
 }
 
-// Lookup gives what is held against a package, ordered by source and ID, each advisory with
+// Lookup gives what is held against a package, in any of the spellings that
+// [advisory.Name] makes one, ordered by source and ID, each advisory with
 // Affected reduced to that package and without Summary, which [DB.Enrich] gives. What
 // is yielded belongs to the caller.
 //
 // A shard that is missing or damaged, an ecosystem that is not covered ([ErrNotCovered])
 // and the end of ctx are yielded as an error, which is always the last thing.
 func (db *DB) Lookup(ctx context.Context, ecosystem, name string) iter.Seq2[advisory.Advisory, error] {
+	name = advisory.Name(ecosystem, name)
 	return func(yield func(advisory.Advisory, error) bool) {
 		if err := db.enter(); err != nil {
 			yield(advisory.Advisory{}, err)

@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/plimsoll/plimsoll/internal/advisory"
 	"github.com/plimsoll/plimsoll/internal/advisorydb"
 	"github.com/plimsoll/plimsoll/internal/feed"
 	"github.com/plimsoll/plimsoll/internal/image"
@@ -76,23 +75,22 @@ func runBuild(ctx context.Context, env Env, o buildOptions) error {
 	}
 	bar := newProgress(env, o.quiet)
 	bar.start("fetching advisories")
-	b := &lockedBuilder{b: advisorydb.NewBuilder()}
+	b := advisorydb.NewBuilder()
+	var mu sync.Mutex // feeds run at the same time
 	var quarantined []string
 	var done int
 	results := feed.Run(ctx, origin, feeds, func(f feed.Feed) feed.Sink {
-		b.mu.Lock()
-		defer b.mu.Unlock()
+		mu.Lock()
+		defer mu.Unlock()
 		done++
 		bar.say(fmt.Sprintf("fetching advisories: %s, %d of %d", f.Name, done, len(feeds)))
-		sink := b.sink()
-		sink.Quarantine = func(record string, err error) {
-			b.mu.Lock()
-			defer b.mu.Unlock()
+		return feed.Sink{Advisory: b.Add, Enrichment: b.Enrich, Quarantine: func(record string, err error) {
+			mu.Lock()
+			defer mu.Unlock()
 			if len(quarantined) < maxNamed {
 				quarantined = append(quarantined, fmt.Sprintf("%s: %s: %v", f.Name, record, err))
 			}
-		}
-		return sink
+		}}
 	})
 	bar.stop()
 	if err := ctx.Err(); err != nil {
@@ -122,7 +120,7 @@ func runBuild(ctx context.Context, env Env, o buildOptions) error {
 		if o.fetchedNow() {
 			src.Fetched = time.Now()
 		}
-		if err := b.b.Source(src); err != nil {
+		if err := b.Source(src); err != nil {
 			return err
 		}
 	}
@@ -138,7 +136,7 @@ func runBuild(ctx context.Context, env Env, o buildOptions) error {
 		say("not at %s: %s", origin, strings.Join(missing, ", "))
 	}
 	bar.start("writing the snapshot")
-	m, err := b.b.Write(ctx, o.out)
+	m, err := b.Write(ctx, o.out)
 	bar.stop()
 	if err != nil {
 		return err
@@ -156,23 +154,6 @@ const maxNamed = 10
 // may have lain there for long, so its age is that of its newest record, and a
 // snapshot of it has the same bytes whenever it is built.
 func (o buildOptions) fetchedNow() bool { return o.from == "" }
-
-// lockedBuilder lets feeds that run at the same time share a builder.
-type lockedBuilder struct {
-	mu sync.Mutex
-	b  *advisorydb.Builder
-}
-
-func (l *lockedBuilder) sink() feed.Sink {
-	return feed.Sink{
-		Advisory: func(a advisory.Advisory) error { l.mu.Lock(); defer l.mu.Unlock(); return l.b.Add(a) },
-		Enrichment: func(id string, e advisory.Enrichment) error {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			return l.b.Enrich(id, e)
-		},
-	}
-}
 
 func writeSnapshot(w io.Writer, dir string, m advisorydb.Manifest) {
 	var size int64

@@ -28,7 +28,7 @@ var apkInstalled = Extractor{
 		s := string(body)
 		for s != "" && !d.full {
 			var r apkRecord
-			r, s = apkNext(s)
+			r, s = apkNext(d, s)
 			r.addTo(d)
 		}
 		if len(d.Packages) == 0 && len(d.Unknowns) > 0 {
@@ -46,8 +46,9 @@ type apkRecord struct {
 }
 
 // apkNext reads the first record of s and gives what follows it.
-func apkNext(s string) (r apkRecord, rest string) {
+func apkNext(d *osDraft, s string) (r apkRecord, rest string) {
 	dir := ""
+	class := ownableDir(dir)
 	for s != "" {
 		var line string
 		line, s = osLine(s)
@@ -78,16 +79,12 @@ func apkNext(s string) (r apkRecord, rest string) {
 		case 'f':
 			r.broken = value
 		case 'F':
-			dir = value
-		case 'R':
-			if ownableAt(dir, value) && len(dir)+len(value) <= maxOSText {
-				if dir != "" {
-					value = dir + "/" + value
-				} else {
-					value = strings.Clone(value)
-				}
-				r.paths = append(r.paths, value)
+			class = ownableDir(value)
+			if dir = value; dir != "" {
+				dir += "/"
 			}
+		case 'R':
+			r.paths = d.path(r.paths, class, dir, value)
 		}
 	}
 	return r, ""

@@ -94,15 +94,15 @@ func chiselRead(d *osDraft, r io.Reader) error {
 				return nil
 			}
 		case "path":
-			path := strings.TrimPrefix(l.Path, "/")
-			if l.Link != "" || strings.HasSuffix(path, "/") || len(path) > maxOSText || !ownable(path) {
+			path := d.pathOf(nil, strings.TrimPrefix(l.Path, "/"))
+			if l.Link != "" {
 				continue
 			}
 			last := ""
 			for _, s := range l.Slices {
 				// A slice is named PACKAGE_SLICE, and no package has an underscore.
 				pkg, _, _ := strings.Cut(s, "_")
-				if pkg == last || pkg == "" {
+				if pkg == last || pkg == "" || len(pkg) > maxOSName || len(path) == 0 {
 					continue
 				}
 				last = pkg
@@ -112,7 +112,7 @@ func chiselRead(d *osDraft, r io.Reader) error {
 					owns[pkg] = i
 					d.Owns = append(d.Owns, inventory.Owner{Package: pkg})
 				}
-				d.Owns[i].Paths = append(d.Owns[i].Paths, path)
+				d.Owns[i].Paths = append(d.Owns[i].Paths, path...)
 			}
 		}
 	}

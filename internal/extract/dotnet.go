@@ -34,6 +34,9 @@ var dotnetDeps = Extractor{
 		if err != nil {
 			return nil, err
 		}
+		if c := newLangJSON(b).peek(); c != '{' && c != 0 {
+			return nil, nil // another program's file of this name
+		}
 		l := langList{typ: "nuget", evidence: inventory.Installed}
 		known := false
 		err = langJSONObject(b, false, func(r *langJSON, key []byte) error {
@@ -45,7 +48,7 @@ var dotnetDeps = Extractor{
 			return dotnetLibraries(r, &l)
 		})
 		if err == nil && !known {
-			return nil, nil // another program's file of this name
+			return nil, nil
 		}
 		if name, version, ok := dotnetShared(f.Path); ok {
 			found := false

@@ -181,7 +181,7 @@ var dpkgFiles = Extractor{
 			return nil, fmt.Errorf("reading a list of files: %w", err)
 		}
 		d := newOSDraft(f.Path, false)
-		d.own(name, dpkgPaths(string(body), strings.HasSuffix(f.Path, ".md5sums")))
+		d.own(name, dpkgPaths(d, string(body), strings.HasSuffix(f.Path, ".md5sums")))
 		return d.fragment(), nil
 	},
 }
@@ -208,7 +208,7 @@ func dpkgListName(path string) string {
 }
 
 // dpkgPaths gives the ownable files of a list. The strings are copies.
-func dpkgPaths(s string, sums bool) []string {
+func dpkgPaths(d *osDraft, s string, sums bool) []string {
 	var kept []string
 	for s != "" {
 		var line string
@@ -221,10 +221,7 @@ func dpkgPaths(s string, sums bool) []string {
 		if len(s) > len(line) && s[len(line)] == '/' && strings.HasPrefix(s, line) {
 			continue
 		}
-		path := strings.TrimPrefix(strings.TrimPrefix(line, "."), "/")
-		if len(path) <= maxOSText && ownable(path) {
-			kept = append(kept, strings.Clone(path))
-		}
+		kept = d.pathOf(kept, strings.TrimPrefix(strings.TrimPrefix(line, "."), "/"))
 	}
 	return kept
 }

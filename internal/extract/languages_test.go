@@ -43,6 +43,17 @@ func (c langCase) run(t *testing.T) {
 	if (unknown != "") != (c.unknown != "") || !strings.Contains(unknown, c.unknown) {
 		t.Fatalf("%s: unknown %q, want one with %q", c.path, unknown, c.unknown)
 	}
+	evidence := inventory.Installed
+	if lockFile.Want(rootfs.Entry{Path: c.path, Kind: rootfs.Regular}) {
+		evidence = inventory.Locked
+	}
+	if frag != nil {
+		for _, p := range frag.Packages {
+			if p.Evidence != evidence {
+				t.Errorf("%s: %s has the evidence %v, want %v", c.path, p.Name, p.Evidence, evidence)
+			}
+		}
+	}
 	if diff := cmp.Diff(c.want, langStrings(frag)); diff != "" {
 		t.Fatalf("%s: packages differ (-want +got):\n%s", c.path, diff)
 	}

@@ -14,6 +14,10 @@ const (
 	maxOSName     = 1024
 	maxOSText     = 16 << 10
 	maxOSNotes    = 20
+	// maxOSPath bounds one path that a package owns, maxOSPaths the bytes of all of
+	// them: a list may name a long folder once and many files in it.
+	maxOSPath  = 4096
+	maxOSPaths = 32 << 20
 )
 
 // osDraft is a fragment in the making, kept within bounds. What is left out is
@@ -23,6 +27,7 @@ type osDraft struct {
 	subject string
 	notes   int
 	full    bool
+	paths   int // bytes of paths kept
 }
 
 // newOSDraft starts the fragment of the file at path.
@@ -72,6 +77,29 @@ func (d *osDraft) note(format string, args ...any) {
 		detail = "more records could not be read; only the first are named"
 	}
 	d.Unknowns = append(d.Unknowns, inventory.Unknown{Reason: inventory.AnalysisPartial, Subject: d.subject, Detail: detail})
+}
+
+// path appends the path of a file, given as a folder and a name in it, to paths if
+// it is ownable and there is room. The folder has a slash at its end, or is empty.
+func (d *osDraft) path(paths []string, class ownDir, dir, base string) []string {
+	if !class.file(base) || len(dir)+len(base) > maxOSPath || d.paths > maxOSPaths {
+		return paths
+	}
+	if d.paths += len(dir) + len(base); d.paths > maxOSPaths {
+		d.Unknowns = append(d.Unknowns, inventory.Unknown{Reason: inventory.LimitExceeded, Subject: d.subject,
+			Detail: fmt.Sprintf("reading what files packages own: more than %d bytes of paths", maxOSPaths)})
+		return paths
+	}
+	if dir == "" {
+		return append(paths, strings.Clone(base))
+	}
+	return append(paths, dir+base)
+}
+
+// pathOf is path for a whole path, without leading slash.
+func (d *osDraft) pathOf(paths []string, path string) []string {
+	i := strings.LastIndexByte(path, '/') + 1
+	return d.path(paths, ownableDir(path[:i]), path[:i], path[i:])
 }
 
 // own records that files belong to the package.

@@ -14,9 +14,10 @@ func TestRuby(t *testing.T) {
 		{name: "fork with a security suffix", path: at, body: "s.name = \"a\"\ns.version = \"1.2.3+security.1\"\n", want: []string{"gem a 1.2.3+security.1"}},
 		{name: "version object", path: at, body: "s.name = 'a'\ns.version = Gem::Version.new(\"2.0.pre1\")\n", want: []string{"gem a 2.0.pre1"}},
 		{name: "stub only", path: at, body: stub, want: []string{"gem nokogiri 1.13.3"}},
-		{name: "code", path: at, body: "s.name = \"#{x}\"\ns.version = Foo::VERSION\n", err: "no name and version"},
-		{name: "empty", path: at, body: "", err: "no name and version"},
-		{name: "string without end", path: at, body: "s.name = \"a\ns.version = \"1\n", err: "no name and version"},
+		{name: "code", path: at, body: "s.name = \"#{x}\"\ns.version = Foo::VERSION\n", want: []string{"gem nokogiri 1.13.3"}},
+		{name: "empty", path: "specifications/net-http2-0.18.gemspec", body: "", want: []string{"gem net-http2 0.18"}},
+		{name: "digits in the name", path: "specifications/sha-3-ruby-2.gemspec", body: "", want: []string{"gem sha-3-ruby 2"}},
+		{name: "string without end", path: "specifications/a.gemspec", body: "s.name = \"a\ns.version = \"1\n", err: "neither its text nor its name"},
 		{name: "NUL", path: at, body: "s.name = \"a\x00\"\ns.version = \"1\"\n", unknown: "no usable name"},
 		{name: "Gemfile.lock", path: "app/Gemfile.lock", body: `GIT
   remote: https://h/g.git
@@ -79,6 +80,7 @@ func TestDotnet(t *testing.T) {
 			want: []string{"nuget Microsoft.NETCore.App.Runtime.linux-x64 8.0.1"}},
 		{name: "shared runtime that does not list itself", path: "shared/Microsoft.AspNetCore.App/6.0.1/Microsoft.AspNetCore.App.deps.json", body: `{"runtimeTarget":{},"libraries":{}}`,
 			want: []string{"nuget Microsoft.AspNetCore.App 6.0.1"}},
+		{name: "another program's list", path: "app/x.deps.json", body: `[{"libraries":{}}]`},
 		{name: "another program's", path: "app/x.deps.json", body: `{"a":[1]}`},
 		{name: "truncated", path: "app/x.deps.json", body: `{"libraries":{"A/1":{"type":"package"},`, want: []string{"nuget A 1"}, err: "the text ends"},
 		{name: "wrong types", path: "app/x.deps.json", body: `{"libraries":{"A/1":"package"}}`, err: "where { should be"},

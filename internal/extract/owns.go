@@ -9,12 +9,55 @@ import "strings"
 // alone, so it is also true for some files that nobody reads.
 func ownable(path string) bool {
 	i := strings.LastIndexByte(path, '/')
-	return ownableAt(path[:max(i, 0)], path[i+1:])
+	return ownableDir(path[:max(i, 0)]).file(path[i+1:])
 }
 
-// ownableAt is ownable for a path in two parts: dir, with or without slashes around
-// it, and the name of the file in it.
-func ownableAt(dir, base string) bool {
+// ownDir is what a folder says of the files in it.
+type ownDir struct {
+	all   bool // made for programs
+	plain bool // may hold programs, whose names have no extension
+	conda bool
+}
+
+// ownableDir judges a folder, given with or without slashes around it.
+func ownableDir(dir string) ownDir {
+	dir = strings.Trim(dir, "/")
+	d := ownDir{plain: true}
+	last := ""
+	for rest := dir; rest != ""; {
+		last, rest, _ = strings.Cut(rest, "/")
+		switch last {
+		case "bin", "sbin", "libexec", "games":
+			d.all = true
+		}
+	}
+	d.conda = last == "conda-meta"
+	// Folders that hold text and data.
+	top, rest, _ := strings.Cut(dir, "/")
+	switch top {
+	case "etc", "var", "run", "dev", "proc", "sys", "boot":
+		d.plain = false
+	case "usr":
+		top, rest, _ = strings.Cut(rest, "/")
+		if top == "local" {
+			top, rest, _ = strings.Cut(rest, "/")
+		}
+		switch top {
+		case "", "share", "include", "src":
+			d.plain = false
+		}
+	}
+	if top == "lib" {
+		switch top, _, _ = strings.Cut(rest, "/"); top {
+		case ".build-id", "locale", "terminfo", "modules", "firmware":
+			d.plain = false
+		}
+	}
+	return d
+}
+
+// file reports whether a file of this name in the folder is ownable.
+func (d ownDir) file(base string) bool {
 	switch base {
 	case "", "RECORD", "INSTALLER", "WHEEL", "REQUESTED", "LICENSE", "LICENCE", "COPYING", "NOTICE", "README", "Makefile":
 		return false
@@ -23,62 +66,24 @@ func ownableAt(dir, base string) bool {
 		"package.json", ".package-lock.json", "installed.json", "MYMETA.json", "META.json":
 		return true
 	}
+	if strings.IndexByte(base, '/') >= 0 {
+		return false // no name
+	}
 	if lockReader(base) != nil {
 		return true
 	}
 	dot := strings.LastIndexByte(base, '.')
-	if dot >= 0 {
-		switch base[dot+1:] {
-		case "jar", "war", "ear", "par", "sar", "kar", "nar", "jmod", "hpi", "jpi", "aar", "lpkg",
-			"egg", "whl", "egg-info", "gemspec", "rockspec", "nupkg", "packlist", "app",
-			"so", "dylib", "node", "dll", "exe", "DLL", "EXE", "wasm", "spdx":
-			return true
-		case "json":
-			return strings.HasSuffix(base, ".deps.json") || strings.HasSuffix(base, ".runtimeconfig.json") ||
-				strings.HasSuffix(base, ".spdx.json") || strings.HasSuffix(base, ".cdx.json") ||
-				strings.HasSuffix(strings.TrimSuffix(dir, "/"), "/conda-meta")
-		}
-		if strings.Contains(base, ".so.") {
-			return true
-		}
+	if dot < 0 {
+		return d.all || d.plain
 	}
-	return ownableExec(strings.Trim(dir, "/"), dot < 0)
-}
-
-// ownableExec reports whether executables are expected in dir: programs in folders
-// made for them, elsewhere names without extension (plain) outside of the folders
-// that hold text and data.
-func ownableExec(dir string, plain bool) bool {
-	for rest := dir; rest != ""; {
-		var part string
-		part, rest, _ = strings.Cut(rest, "/")
-		switch part {
-		case "bin", "sbin", "libexec", "games":
-			return true
-		}
+	switch base[dot+1:] {
+	case "jar", "war", "ear", "par", "sar", "kar", "nar", "jmod", "hpi", "jpi", "aar", "lpkg",
+		"egg", "whl", "egg-info", "gemspec", "rockspec", "nupkg", "packlist", "app",
+		"so", "dylib", "node", "dll", "exe", "DLL", "EXE", "wasm", "spdx":
+		return true
+	case "json":
+		return d.all || d.conda || strings.HasSuffix(base, ".deps.json") || strings.HasSuffix(base, ".runtimeconfig.json") ||
+			strings.HasSuffix(base, ".spdx.json") || strings.HasSuffix(base, ".cdx.json")
 	}
-	if !plain {
-		return false
-	}
-	top, rest, _ := strings.Cut(dir, "/")
-	switch top {
-	case "etc", "var", "run", "dev", "proc", "sys", "boot":
-		return false
-	case "usr":
-		top, rest, _ = strings.Cut(rest, "/")
-		if top == "local" {
-			top, rest, _ = strings.Cut(rest, "/")
-		}
-		switch top {
-		case "", "share", "include", "src":
-			return false
-		}
-	}
-	if top == "lib" {
-		switch top, _, _ = strings.Cut(rest, "/"); top {
-		case ".build-id", "locale", "terminfo", "modules", "firmware":
-			return false
-		}
-	}
-	return true
+	return d.all || strings.Contains(base, ".so.")
 }

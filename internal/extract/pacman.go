@@ -72,13 +72,13 @@ var pacmanFiles = Extractor{
 				name = name[:i]
 			}
 		}
+		d := newOSDraft(f.Path, false)
 		var paths []string
 		pacmanFields(string(body), func(field, value string) {
-			if field == "%FILES%" && !strings.HasSuffix(value, "/") && len(value) <= maxOSText && ownable(value) {
-				paths = append(paths, strings.Clone(value))
+			if field == "%FILES%" {
+				paths = d.pathOf(paths, value) // a folder ends in a slash, so has no name
 			}
 		})
-		d := newOSDraft(f.Path, false)
 		d.own(name, paths)
 		return d.fragment(), nil
 	},

@@ -49,9 +49,7 @@ var portageContents = Extractor{
 			for range 2 {
 				path = path[:max(strings.LastIndexByte(path, ' '), 0)]
 			}
-			if len(path) <= maxOSText && ownable(path) {
-				paths = append(paths, strings.Clone(path))
-			}
+			paths = d.pathOf(paths, path)
 		}
 		d.own(name, paths)
 		return d.fragment(), nil

@@ -74,7 +74,7 @@ func pythonMetadata(path string, b []byte) (*inventory.Fragment, error) {
 		return nil, nil
 	}
 	p := inventory.Package{Type: "pypi", Evidence: inventory.Installed}
-	expression := false
+	expression, metadata := false, false
 	langEachLine(bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")), func(_ int, line []byte) bool {
 		if len(line) == 0 {
 			return false // the description follows
@@ -85,6 +85,8 @@ func pythonMetadata(path string, b []byte) (*inventory.Fragment, error) {
 		}
 		value = bytes.TrimSpace(value)
 		switch {
+		case bytes.EqualFold(name, []byte("Metadata-Version")):
+			metadata = true
 		case p.Name == "" && bytes.EqualFold(name, []byte("Name")):
 			p.Name = string(value)
 		case p.Version == "" && bytes.EqualFold(name, []byte("Version")):
@@ -96,6 +98,9 @@ func pythonMetadata(path string, b []byte) (*inventory.Fragment, error) {
 		}
 		return true
 	})
+	if p.Name == "" && !metadata && strings.HasSuffix(path, ".egg-info") {
+		return nil, nil // Chicken Scheme has files of that name too
+	}
 	if p.Name == "" || p.Version == "" {
 		name, rest, _ := strings.Cut(folder, "-")
 		version, _, _ := strings.Cut(rest, "-")

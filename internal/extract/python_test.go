@@ -21,6 +21,7 @@ func TestPythonPackage(t *testing.T) {
 		{name: "egg-info folder", path: "a/x-2.0-py3.9.egg-info/PKG-INFO", body: "Name: x\nVersion: 2.0\n", want: []string{"pypi x 2.0"}},
 		{name: "egg-info of a source tree", path: "src/x.egg-info/PKG-INFO", body: "Name: x\nVersion: 2.0\n", want: []string{"pypi x 2.0"}},
 		{name: "egg-info file", path: "a/x-2.0.egg-info", body: "Metadata-Version: 1.0\nName: x\n", want: []string{"pypi x 2.0"}},
+		{name: "egg-info of another language", path: "usr/lib/chicken/11/srfi-1.egg-info", body: "((version \"0.5\"))\n"},
 		{name: "egg folder", path: "a/x-2.0-py3.9.egg/EGG-INFO/PKG-INFO", body: "Name: x\nVersion: 2.0\n", want: []string{"pypi x 2.0"}},
 		{name: "left behind by pip", path: "a/~oo-1.0.dist-info/METADATA", body: "Name: foo\nVersion: 1\n"},
 		{name: "no name anywhere", path: "src/x.egg-info/PKG-INFO", body: "", err: "no name and version"},

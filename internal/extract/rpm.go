@@ -32,8 +32,9 @@ var rpmDatabase = Extractor{
 		d := newOSDraft(f.Path, true)
 		seen := 0
 		err = rpmBlobs(db, func(blob []byte) error {
-			if seen++; seen&255 == 0 && ctx.Err() != nil {
-				return ctx.Err()
+			seen++
+			if err := ctx.Err(); err != nil {
+				return err
 			}
 			h, err := rpmParse(blob)
 			if err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -89,36 +90,23 @@ func rpmParse(blob []byte) (*rpmHeader, error) {
 	}
 	index := blob[8 : 8+entries*rpmEntrySize]
 	data := blob[8+entries*rpmEntrySize:][:size]
-	h := &rpmHeader{}
+	var found [len(rpmTags)][]byte // the last entry of each tag
 	for ; len(index) > 0; index = index[rpmEntrySize:] {
-		tag := binary.BigEndian.Uint32(index)
-		var to *string
-		switch tag {
-		case rpmTagName:
-			to = &h.name
-		case rpmTagVersion:
-			to = &h.version
-		case rpmTagRelease:
-			to = &h.release
-		case rpmTagArch:
-			to = &h.arch
-		case rpmTagSourceRPM:
-			to = &h.source
-		case rpmTagVendor:
-			to = &h.vendor
-		case rpmTagLicense:
-			to = &h.license
-		case rpmTagModularity:
-			to = &h.module
-		case rpmTagEpoch, rpmTagFileModes, rpmTagDirIndexes, rpmTagBasenames, rpmTagDirNames:
-		default:
+		if i := slices.Index(rpmTags[:], binary.BigEndian.Uint32(index)); i >= 0 {
+			found[i] = index[:rpmEntrySize]
+		}
+	}
+	h := &rpmHeader{}
+	for i, e := range found {
+		if e == nil {
 			continue
 		}
-		typ, offset, count := binary.BigEndian.Uint32(index[4:]), binary.BigEndian.Uint32(index[8:]), binary.BigEndian.Uint32(index[12:])
+		tag := rpmTags[i]
+		typ, offset, count := binary.BigEndian.Uint32(e[4:]), binary.BigEndian.Uint32(e[8:]), binary.BigEndian.Uint32(e[12:])
 		if offset > size || count == 0 || count > size {
 			return nil, fmt.Errorf("tag %d lies outside of the data", tag)
 		}
-		if err := h.set(tag, typ, int(count), data[offset:], to); err != nil {
+		if err := h.set(tag, typ, int(count), data[offset:]); err != nil {
 			return nil, err
 		}
 	}
@@ -128,9 +116,36 @@ func rpmParse(blob []byte) (*rpmHeader, error) {
 	return h, nil
 }
 
+// rpmTags are all tags that are read.
+var rpmTags = [...]uint32{rpmTagName, rpmTagVersion, rpmTagRelease, rpmTagEpoch, rpmTagVendor, rpmTagLicense, rpmTagArch,
+	rpmTagFileModes, rpmTagSourceRPM, rpmTagDirIndexes, rpmTagBasenames, rpmTagDirNames, rpmTagModularity}
+
+// text gives where the text of a tag is kept; nil if the tag holds none.
+func (h *rpmHeader) text(tag uint32) *string {
+	switch tag {
+	case rpmTagName:
+		return &h.name
+	case rpmTagVersion:
+		return &h.version
+	case rpmTagRelease:
+		return &h.release
+	case rpmTagArch:
+		return &h.arch
+	case rpmTagSourceRPM:
+		return &h.source
+	case rpmTagVendor:
+		return &h.vendor
+	case rpmTagLicense:
+		return &h.license
+	case rpmTagModularity:
+		return &h.module
+	}
+	return nil
+}
+
 // set takes the value of one entry, which begins with data.
-func (h *rpmHeader) set(tag, typ uint32, count int, data []byte, to *string) error {
-	if to != nil {
+func (h *rpmHeader) set(tag, typ uint32, count int, data []byte) error {
+	if to := h.text(tag); to != nil {
 		i := bytes.IndexByte(data, 0)
 		if typ != rpmString && typ != rpmI18NString && typ != rpmStringArray || i < 0 {
 			return fmt.Errorf("tag %d, type %d, is not text", tag, typ)
@@ -195,7 +210,7 @@ func (h *rpmHeader) addTo(d *osDraft) {
 	if !d.add(p) {
 		return
 	}
-	paths, err := h.paths()
+	paths, err := h.paths(d)
 	if err != nil {
 		d.note("reading the files of package %.100q: %v", h.name, err)
 	}
@@ -235,20 +250,28 @@ func rpmSource(file string) (name, version string, ok bool) {
 
 // paths gives the ownable files of the package. Folders and links are left out: what
 // a link leads to may belong to another package.
-func (h *rpmHeader) paths() ([]string, error) {
+func (h *rpmHeader) paths(d *osDraft) ([]string, error) {
 	if h.bases.count == 0 {
 		return nil, nil
 	}
 	if len(h.dirIndex)/4 != h.bases.count || len(h.modes) > 0 && len(h.modes)/2 != h.bases.count {
 		return nil, errors.New("the lists of names, folders and modes differ in length")
 	}
-	dirs := make([]string, 0, min(h.dirs.count, len(h.dirs.data)))
+	type folder struct {
+		path  string
+		class ownDir
+	}
+	dirs := make([]folder, 0, min(h.dirs.count, len(h.dirs.data)))
 	for all := h.dirs; ; {
 		s, ok := all.next()
 		if !ok {
 			break
 		}
-		dirs = append(dirs, string(s))
+		dir := strings.TrimPrefix(string(s), "/")
+		if dir != "" && !strings.HasSuffix(dir, "/") {
+			dir += "/"
+		}
+		dirs = append(dirs, folder{dir, ownableDir(dir)})
 	}
 	var kept []string
 	bases := h.bases
@@ -264,10 +287,7 @@ func (h *rpmHeader) paths() ([]string, error) {
 		if uint64(at) >= uint64(len(dirs)) {
 			return kept, errors.New("a file lies in a folder that is not listed")
 		}
-		dir := strings.TrimPrefix(dirs[at], "/")
-		if len(dir)+len(base) <= maxOSText && ownableAt(dir, string(base)) {
-			kept = append(kept, dir+string(base))
-		}
+		kept = d.path(kept, dirs[at].class, dirs[at].path, string(base))
 	}
 	return kept, nil
 }

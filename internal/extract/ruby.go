@@ -29,7 +29,10 @@ var rubyGem = Extractor{
 		}
 		p, ok := rubyGemspec(b)
 		if !ok {
-			return nil, fmt.Errorf("reading a gem specification: it states no name and version as plain strings")
+			p.Name, p.Version, ok = rubyFileName(strings.TrimSuffix(f.Base(), ".gemspec"))
+		}
+		if !ok {
+			return nil, fmt.Errorf("reading a gem specification: neither its text nor its name tells name and version")
 		}
 		return langOne(f.Path, p), nil
 	},
@@ -87,6 +90,20 @@ func rubyGemspec(b []byte) (inventory.Package, bool) {
 		p.Name, p.Version = stubName, stubVersion
 	}
 	return p, p.Name != "" && p.Version != ""
+}
+
+// rubyFileName splits NAME-VERSION[-PLATFORM]: the version is the first part that
+// begins with a digit and has a dot or ends the name.
+func rubyFileName(s string) (name, version string, ok bool) {
+	for i := 1; i+1 < len(s); i++ {
+		if s[i] == '-' && s[i+1] >= '0' && s[i+1] <= '9' {
+			v, rest, _ := strings.Cut(s[i+1:], "-")
+			if strings.Contains(v, ".") || rest == "" {
+				return s[:i], v, true
+			}
+		}
+	}
+	return "", "", false
 }
 
 // rubyAssignment splits "s.name = …".

@@ -68,25 +68,22 @@ func amazonFeeds() []Feed {
 			Doc:   "errata of Amazon Linux " + r.release + ", the updateinfo of its repositories",
 			Every: 12 * time.Hour,
 			Fetch: func(ctx context.Context, o *Origin, out Sink) error {
-				var missing []string
-				for _, repo := range r.repos {
+				for i, repo := range r.repos {
 					list, err := fetchSmall(ctx, o, repo.mirrors)
-					if errors.Is(err, ErrNotThere) {
-						// Which extras there are changes; the others must be there.
-						if repo.extra == "" {
-							missing = append(missing, repo.mirrors)
-						}
+					switch {
+					case errors.Is(err, ErrNotThere) && repo.extra != "":
+						continue // which extras there are changes
+					case errors.Is(err, ErrNotThere) && i > 0:
+						out.Quarantine(repo.mirrors, err)
 						continue
-					}
-					if err == nil {
-						err = fetchAmazon(ctx, o, r.release, repo, list, out)
-					}
-					if err != nil {
+					case err != nil:
 						return err
 					}
-				}
-				if len(missing) > 0 {
-					return fmt.Errorf("asking for %s: %w", strings.Join(missing, " and "), ErrNotThere)
+					if err := fetchAmazon(ctx, o, r.release, repo, list, out); errors.Is(err, ErrNotThere) {
+						return fmt.Errorf("the repository is not whole: %v", err)
+					} else if err != nil {
+						return err
+					}
 				}
 				return nil
 			},

@@ -48,7 +48,7 @@ func epssFeed() Feed {
 func readEPSS(r io.Reader, out Sink) error {
 	in := bufio.NewScanner(r)
 	in.Buffer(make([]byte, 4<<10), maxEPSSRow)
-	date, head := "", false
+	date, head, rows := "", false, 0
 	for row := 1; in.Scan(); row++ {
 		line := strings.TrimRight(in.Text(), "\r")
 		switch {
@@ -82,6 +82,7 @@ func readEPSS(r io.Reader, out Sink) error {
 			continue
 		}
 		e := advisory.Enrichment{EPSS: &advisory.EPSS{Score: s, Percentile: p, Date: date}}
+		rows++
 		if err := out.Enrichment(cve, e); err != nil {
 			return err
 		}
@@ -89,7 +90,7 @@ func readEPSS(r io.Reader, out Sink) error {
 	if err := in.Err(); err != nil {
 		return fmt.Errorf("reading the scores: %w", err)
 	}
-	if !head {
+	if rows == 0 {
 		return fmt.Errorf("reading the scores: there are none")
 	}
 	return nil

@@ -74,16 +74,22 @@ func (e *excerpt) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 		return err
 	}
 	if len(v) > enough+2 {
-		// Cut before an escape that would be cut in two: \uXXXX\uXXXX is the longest.
-		at := enough
-		for i := at - 12; i < at; i++ {
-			if v[i] == '\\' {
-				at = i
-				break
+		// Cut between characters, and not within a pair of \uXXXX that is one.
+		at := 1
+		for i := 1; i < enough; {
+			step := 1
+			switch {
+			case v[i] != '\\':
+			case v[i+1] != 'u':
+				step = 2
+			case v[i+2]|0x20 == 'd' && v[i+3] >= '8':
+				step = 12
+			default:
+				step = 6
 			}
-		}
-		for at > 0 && (!utf8.RuneStart(v[at]) || v[at-1] == '\\') {
-			at--
+			if i += step; i < len(v) && utf8.RuneStart(v[i]) {
+				at = i
+			}
 		}
 		v = append(v[:at:at], '"')
 	}

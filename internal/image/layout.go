@@ -129,7 +129,7 @@ func (c candidate) name(source string) string {
 	if len(c.names) == 0 {
 		return source
 	}
-	if n := c.names[0]; c.tagged || strings.ContainsAny(n, ":/@") {
+	if n := c.names[0]; c.tagged || source == "-" || strings.ContainsAny(n, ":/@") {
 		return n
 	}
 	return source + ":" + c.names[0]

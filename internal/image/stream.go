@@ -24,9 +24,8 @@ const (
 // regular file that can be one: a tar, anything compressed with gzip or zstd, or what
 // is named layer.tar. It is called in the stream's order, once for each entry, with the
 // entry's clean name, its size and its body as stored. It need not read to the end.
-// An error of visit ends the reading and is returned as it is, unless it was the archive
-// that failed; so a visitor that only cannot make sense of a body notes that and
-// returns nil.
+// An error of visit ends the reading and is wrapped, unless it was the archive that
+// failed; so a visitor that only cannot make sense of a body notes that and returns nil.
 //
 // A compressed body that is stored under its digest (blobs/sha256/…) is verified: at
 // its end an error wrapping ErrDigestMismatch comes instead of io.EOF. An uncompressed

@@ -249,7 +249,7 @@ func TestHelperIsAskedForTheRightServer(t *testing.T) {
 }
 
 func TestHelperOutputIsBounded(t *testing.T) {
-	helper(t, "test-flood", `yes '{"Username":"u","Secret":"hush"}'`)
+	helper(t, "test-flood", `head -c 100000 /dev/zero | tr '\0' ' '; echo '{"Username":"u","Secret":"hush"}'`)
 	c, err := runHelper(t.Context(), "test-flood", "r.example")
 	if err == nil || c.known() || strings.Contains(err.Error(), "hush") {
 		t.Errorf("%+v, %v", c, err)
@@ -472,6 +472,24 @@ func TestPlainHTTP(t *testing.T) {
 	_, err := client(t, o).Images(t.Context(), ref(t, "registry.example/a:1"), image.Select{})
 	if err == nil || strings.Contains(err.Error(), "hush") || strings.Contains(strings.Join(w.asked, " "), "http://") {
 		t.Errorf("redirect to plain HTTP: %v, asked %q", err, w.asked)
+	}
+}
+
+// Where a token server redirects to is named in the error, without what may be
+// secret in it.
+func TestErrorsHoldNoSecretOfURLs(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/token" {
+			http.Redirect(w, r, "http://me:hush@10.1.1.1/inner?key=hush", http.StatusFound)
+			return
+		}
+		w.Header().Set("WWW-Authenticate", `Bearer realm="http://`+r.Host+`/token"`)
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	defer srv.Close()
+	_, err := client(t, quick(t)).Images(t.Context(), ref(t, addr(srv)+"/a:1"), image.Select{})
+	if err == nil || !strings.Contains(err.Error(), "10.1.1.1/inner") || strings.Contains(err.Error(), "hush") {
+		t.Errorf("error %v", err)
 	}
 }
 

@@ -1,0 +1,170 @@
+// Command bench measures scanning: what it costs beside the floor, which is reading,
+// hashing and inflating the same bytes and nothing else, in the same run.
+//
+//	go run ./bench -advisories DIR
+//
+// It builds a large image once, into bench/out: Debian with more than 400 packages,
+// and layers of npm, Python, Java and Go on top. That needs root on Debian (mmdebstrap,
+// npm), or an image of one's own as OCI layout, named by -image.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/klauspost/compress/gzip"
+
+	"github.com/plimsoll/plimsoll/internal/image"
+)
+
+func main() {
+	if len(os.Args) == 3 && os.Args[1] == "floor" {
+		if err := floor(context.Background(), os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	out := flag.String("out", "bench/out", "folder for the image, binaries and caches")
+	img := flag.String("image", "", "OCI layout to scan (default: the one built into -out)")
+	adv := flag.String("advisories", "", "advisory snapshot (default: build one from the corpus is not done here; required)")
+	runs := flag.Int("runs", 3, "runs of each; the median by CPU time is given")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, *out, *img, *adv, *runs); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, out, img, adv string, runs int) error {
+	if adv == "" {
+		return fmt.Errorf("name an advisory snapshot with -advisories: plimsoll advisories build --out DIR makes one")
+	}
+	out, err := filepath.Abs(out)
+	if err != nil {
+		return err
+	}
+	if img == "" {
+		img = filepath.Join(out, "image")
+		if _, err := os.Stat(filepath.Join(img, "index.json")); err != nil {
+			if err := buildImage(ctx, out); err != nil {
+				return fmt.Errorf("building the image: %w", err)
+			}
+		}
+	}
+	bin := filepath.Join(out, "plimsoll")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", bin, "./cmd/plimsoll")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		return fmt.Errorf("building plimsoll: %w", err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	cache := filepath.Join(out, "cache")
+	scan := []string{bin, "scan", "oci:" + img, "--advisories", adv, "--cache-dir", cache, "-f", "json", "--fail-on", "none"}
+
+	type step struct {
+		name  string
+		clean bool
+		args  []string
+	}
+	results := map[string]usage{}
+	for _, s := range []step{
+		{"floor", false, []string{self, "floor", img}},
+		{"cold", true, scan},
+		{"cold, no cache", false, append(slices.Clone(scan), "--no-cache")},
+		{"warm", false, scan},
+	} {
+		var all []usage
+		for range runs {
+			if s.clean {
+				os.RemoveAll(cache)
+			}
+			u, err := measure(ctx, s.args)
+			if err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
+			}
+			all = append(all, u)
+		}
+		slices.SortFunc(all, func(a, b usage) int { return int(a.cpu - b.cpu) })
+		results[s.name] = all[len(all)/2]
+	}
+	size, err := layersSize(img)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%s, %d cores, %s; image of %.0f MB compressed\n\n", cpuModel(), runtime.NumCPU(), runtime.Version(), float64(size)/1e6)
+	fmt.Println("| run | CPU s | ÷ floor | wall s | peak memory MB | bytes written |")
+	fmt.Println("|---|---|---|---|---|---|")
+	base := results["floor"].cpu.Seconds()
+	for _, name := range []string{"floor", "cold", "cold, no cache", "warm"} {
+		u := results[name]
+		fmt.Printf("| %s | %.3f | %.3f | %.2f | %.0f | %d |\n", name, u.cpu.Seconds(), u.cpu.Seconds()/base, u.wall.Seconds(), float64(u.peak)/1e6, u.written)
+	}
+	return nil
+}
+
+// floor reads, hashes and inflates every layer and does nothing with it, on all cores.
+func floor(ctx context.Context, dir string) error {
+	set, err := image.OpenLayout(ctx, dir, image.Select{})
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for _, l := range set.Images[0].Layers {
+		g.Go(func() error {
+			rc, err := l.Open(ctx) // hashes what it reads
+			if err != nil {
+				return err
+			}
+			defer rc.Close()
+			z, err := gzip.NewReader(rc)
+			if err != nil {
+				return err
+			}
+			_, err = io.CopyBuffer(struct{ io.Writer }{io.Discard}, z, make([]byte, 256<<10))
+			return err
+		})
+	}
+	return g.Wait()
+}
+
+func layersSize(dir string) (int64, error) {
+	set, err := image.OpenLayout(context.Background(), dir, image.Select{})
+	if err != nil {
+		return 0, err
+	}
+	var n int64
+	for _, l := range set.Images[0].Layers {
+		n += l.Size
+	}
+	return n, nil
+}
+
+func cpuModel() string {
+	b, _ := os.ReadFile("/proc/cpuinfo")
+	for line := range strings.Lines(string(b)) {
+		if k, v, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(k) == "model name" {
+			return strings.TrimSpace(v)
+		}
+	}
+	return runtime.GOARCH
+}

@@ -1,0 +1,114 @@
+package feed
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/plimsoll/plimsoll/internal/advisory"
+)
+
+func FuzzOSV(f *testing.F) {
+	for _, doc := range []string{
+		osvDoc("GHSA-1", entry("npm", "x", fixed2, `,"versions":["1.0.0","3\u0022"]`)),
+		osvDoc("GHSA-1", entry("npm", "x", `{"introduced":"0"}`, `,"database_specific":{"last_known_affected_version_range":"<= 1.2.0"}`)),
+		osvDoc("RHSA-1", entry("Red Hat:enterprise_linux:7::server", "x", fixed2)+","+entry("Red Hat:enterprise_linux:7::client", "x", fixed2)),
+		osvDoc("SUSE-SU-1", entry("SUSE:x", "a", fixed2, `,"ecosystem_specific":{"binaries":[{"lib":"2.1-1"}]}`)),
+		osvDoc("GO-1", entry("Go", "x", `{"introduced":"0"}`, `,"ecosystem_specific":{"custom_ranges":[{"events":[{"introduced":"1.0.0"},{"fixed":"2.0.0"}]}]}`)),
+		osvDoc("CVE-2024-1000", entry("Debian:12", "x", `{"introduced":"0"},{"last_affected":"1"},{"introduced":"3"},{"limit":"4"}`)),
+		`{"id":"X-1","details":"` + strings.Repeat(`\u00e9\ud83d\ude00`, 200) + `","affected":[{"package":{"ecosystem":"PyPI","name":"A_b"}}]}`,
+	} {
+		f.Add([]byte(doc))
+	}
+	r := osvReader{speaks: []string{"npm", "Red Hat", "SUSE", "Go", "Debian", "PyPI", "Maven"}}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		p := r.parse("x.json", data, nil)
+		if p.adv == nil {
+			if p.bad == nil && p.skip == "" {
+				t.Error("a record vanished")
+			}
+			return
+		}
+		p.adv.Source = "fuzz"
+		if err := sound(p.adv); err != "" && !strings.HasPrefix(err, "no order") {
+			t.Errorf("%s: %+v", err, p.adv)
+		}
+	})
+}
+
+func FuzzSecdb(f *testing.F) {
+	f.Add([]byte(`{"distroversion":"v3.10","packages":[{"pkg":{"name":"x","secfixes":{"1-r0":["CVE-2018-1000 XSA-1","GHSA-1"],"0":["CVE-2018-2000 (no)"]}}}]}`))
+	f.Add([]byte(`{"packages":[{"pkg":{"name":"x","secfixes":{"1-r0":null,"1":["CVE_2018-1000-1"]}}},{}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		db := secdb{flaws: map[string]*advisory.Advisory{}}
+		var log sinkLog
+		if err := db.file(bytes.NewReader(data), "v3.10", "main", log.sink()); err != nil {
+			return
+		}
+		if err := db.emit(log.sink()); err != nil {
+			t.Fatal(err)
+		}
+		for i := range log.advisories {
+			log.advisories[i].Source = "fuzz"
+			if err := sound(&log.advisories[i]); err != "" {
+				t.Errorf("%s: %+v", err, log.advisories[i])
+			}
+		}
+	})
+}
+
+func FuzzTracker(f *testing.F) {
+	f.Add([]byte(`{"x":{"CVE-2024-1000":{"description":"A.","releases":{"bookworm":{"status":"resolved","fixed_version":"1","urgency":"low"},"sid":{"status":"open","nodsa":null}}}}}`))
+	f.Add([]byte(`{"x":{"TEMP-1":{"releases":{"trixie":{"status":"undetermined","urgency":"end-of-life"}}}},"x":{}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var log sinkLog
+		if err := readTracker(t.Context(), bytes.NewReader(data), log.sink()); err != nil {
+			return
+		}
+		for i := range log.advisories {
+			log.advisories[i].Source = "fuzz"
+			if err := sound(&log.advisories[i]); err != "" {
+				t.Errorf("%s: %+v", err, log.advisories[i])
+			}
+		}
+	})
+}
+
+func FuzzOVAL(f *testing.F) {
+	f.Add([]byte(ovalDoc(`<definition id="d"><metadata><reference ref_id="CVE-2024-1000" source="CVE"/></metadata><criteria><criterion test_ref="t"/></criteria></definition>`,
+		`<rpminfo_test id="t"><object object_ref="o"/><state state_ref="s"/></rpminfo_test>`, `<rpminfo_object id="o"><name>x</name></rpminfo_object>`,
+		`<rpminfo_state id="s"><evr operation="less than">1-1</evr></rpminfo_state>`)))
+	f.Add([]byte(updateinfo))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, read := range []func(Sink) error{
+			func(s Sink) error { return readOVAL(bytes.NewReader(data), "Azure Linux:3", s) },
+			func(s Sink) error { return readUpdateinfo(bytes.NewReader(data), "2", "", s) },
+		} {
+			var log sinkLog
+			if err := read(log.sink()); err != nil {
+				continue
+			}
+			for i := range log.advisories {
+				log.advisories[i].Source = "fuzz"
+				if err := sound(&log.advisories[i]); err != "" {
+					t.Errorf("%s: %+v", err, log.advisories[i])
+				}
+			}
+		}
+	})
+}
+
+func FuzzEnrichment(f *testing.F) {
+	f.Add([]byte("#score_date:2025-08-25\ncve,epss,percentile\nCVE-1999-0001,0.1,0.2\n"))
+	f.Add([]byte(`{"vulnerabilities":[{"cveID":"CVE-2025-1000","dateAdded":"2025-08-25"}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var log sinkLog
+		_ = readEPSS(bytes.NewReader(data), log.sink())
+		_ = readKEV(bytes.NewReader(data), log.sink())
+		for id, e := range log.enriched {
+			if cveOf(id) != id || e.EPSS == nil && e.Exploited == nil {
+				t.Errorf("%q: %+v", id, e)
+			}
+		}
+	})
+}
