@@ -19,6 +19,7 @@ var jarGroupPrefixes = [][2]string{
 	{"hadoop-", "org.apache.hadoop"},
 	{"spark-", "org.apache.spark"},
 	{"groovy-", "org.codehaus.groovy"},
+	{"guice-", "com.google.inject.extensions"},
 	{"kotlin-stdlib", "org.jetbrains.kotlin"},
 	{"kotlinx-", "org.jetbrains.kotlinx"},
 	{"grpc-", "io.grpc"},

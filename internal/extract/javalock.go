@@ -14,14 +14,14 @@ import (
 // development.
 func javaGradleLock(path string, b []byte) (*inventory.Fragment, error) {
 	l := langList{typ: "maven", evidence: inventory.Locked}
-	known := false
+	known := true
 	langEachLine(b, func(_ int, raw []byte) bool {
 		line := strings.TrimSpace(string(raw))
 		if line == "" || line[0] == '#' {
 			return true
 		}
 		id, configurations, ok := strings.Cut(line, "=")
-		known = known || ok
+		known = known && ok
 		parts := strings.Split(id, ":")
 		if !ok || len(parts) != 3 {
 			return true
@@ -34,7 +34,7 @@ func javaGradleLock(path string, b []byte) (*inventory.Fragment, error) {
 		return true
 	})
 	if !known {
-		return nil, fmt.Errorf("reading a gradle lock file: it has no entries, not even \"empty=\"")
+		return l.fragment(path), fmt.Errorf("reading a gradle lock file: it has lines without \"=\"")
 	}
 	return l.fragment(path), nil
 }

@@ -22,7 +22,9 @@ import (
 //     packages carry compiled copies of others; except below test and example
 //     folders. Most such files are only stubs ({"type": "module"}) and say nothing.
 //   - outside node_modules: an application or a tool unpacked by hand (yarn in
-//     opt/yarn-v1.22.19), unless "private" marks it as never published.
+//     opt/yarn-v1.22.19), unless "private" marks it as never published, or the file
+//     says that it belongs to Visual Studio Code or Unity, which use the same name for
+//     packages of their own.
 //
 // Packages merged into one minified file cannot be seen, nor can packages inside the
 // zip files of yarn's plug and play, which come from yarn.lock.
@@ -48,7 +50,7 @@ var nodePackage = Extractor{
 			}
 			return nil, fmt.Errorf("reading package.json: %v", err)
 		}
-		if p.name == "" || place != nodeRoot && (p.private || p.version == "") {
+		if p.name == "" || place != nodeRoot && (p.private || p.version == "") || place == nodeApp && p.foreign {
 			return nil, nil
 		}
 		if p.version == "" {
@@ -103,6 +105,7 @@ type nodeManifest struct {
 	name, version string
 	licenses      []string
 	private       bool
+	foreign       bool // made for another system than npm's
 	odd           bool // the version is there, but is no string
 }
 
@@ -121,6 +124,15 @@ func nodeRead(b []byte) (nodeManifest, error) {
 			m.odd = !ok
 		case "private":
 			m.private, err = r.boolean()
+		case "unity":
+			m.foreign = true
+		case "engines":
+			if r.isObject() {
+				err = r.object(func(key []byte) error {
+					m.foreign = m.foreign || string(key) == "vscode"
+					return nil
+				})
+			}
 		case "license", "licenses":
 			m.licenses, err = nodeLicenses(&r, m.licenses)
 		}

@@ -46,13 +46,15 @@ func nodeNpmPackages(r *langJSON, l *langList) error {
 		if !ok {
 			return nil // the root, or a workspace
 		}
-		name, version, dev, link := dir, "", false, false
+		name, version, resolved, dev, link := dir, "", "", false, false
 		err := r.object(func(key []byte) (err error) {
 			switch string(key) {
 			case "name": // the real name, if the folder is an alias
 				name, _, err = r.str()
 			case "version":
 				version, _, err = r.str()
+			case "resolved":
+				resolved, _, err = r.str()
 			case "dev":
 				dev, err = r.boolean()
 			case "link":
@@ -60,7 +62,7 @@ func nodeNpmPackages(r *langJSON, l *langList) error {
 			}
 			return err
 		})
-		if !link && (version != "" || err == nil) {
+		if !link && (version != "" || err == nil && !strings.HasPrefix(resolved, "git")) {
 			nodeLocked(l, name, version, dev)
 		}
 		return err
@@ -124,8 +126,8 @@ func nodeYarnLock(path string, b []byte) (*inventory.Fragment, error) {
 		entry.name, entry.version, entry.resolution = "", "", ""
 		if resolution != "" {
 			n, how, _ := nodeDescriptor(resolution)
-			if !strings.HasPrefix(how, "npm:") && !strings.HasPrefix(how, "patch:") && !strings.HasPrefix(how, "http") && !strings.HasPrefix(how, "git") {
-				return // workspace:, link:, portal:, file:
+			if nodeLocal(how) {
+				return
 			}
 			name = n
 		}
@@ -179,19 +181,27 @@ func nodeYarnName(header string) string {
 	first, _, _ := strings.Cut(header, ",")
 	name, how, ok := nodeDescriptor(strings.Trim(strings.TrimSpace(first), `"`))
 	if !ok {
-		return "" // __metadata
+		return strings.TrimPrefix(name, "__metadata") // a name alone asks for any version
 	}
 	if real, ok := strings.CutPrefix(how, "npm:"); ok {
 		if n, _, ok := nodeDescriptor(real); ok {
 			return n
 		}
 	}
-	for _, local := range []string{"file:", "link:", "portal:", "workspace:"} {
-		if strings.HasPrefix(how, local) {
-			return ""
-		}
+	if nodeLocal(how) {
+		return ""
 	}
 	return name
+}
+
+// nodeLocal reports whether a range of yarn's means a folder of the application.
+func nodeLocal(how string) bool {
+	for _, local := range []string{"file:", "link:", "portal:", "workspace:"} {
+		if strings.HasPrefix(how, local) {
+			return true
+		}
+	}
+	return false
 }
 
 // nodePnpmLock reads pnpm-lock.yaml and its elder shrinkwrap.yaml. The keys below
@@ -210,9 +220,10 @@ func nodePnpmLock(path string, b []byte) (*inventory.Fragment, error) {
 			if version != "" {
 				v = version
 			}
-			if n != "" {
-				nodeLocked(&l, n, v, dev)
+			if version == "" && n != "" && (v == "" || v[0] < '0' || v[0] > '9') && !strings.ContainsAny(v, ":/") {
+				n, v = id, "" // no key of pnpm's
 			}
+			nodeLocked(&l, n, v, dev)
 		}
 		id, name, version, dev, local = "", "", "", false, false
 	}

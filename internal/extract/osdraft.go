@@ -28,6 +28,9 @@ type osDraft struct {
 	notes   int
 	full    bool
 	paths   int // bytes of paths kept
+	// The folder that pathOf last judged: lists name the files of one in a row.
+	dir   string
+	class ownDir
 }
 
 // newOSDraft starts the fragment of the file at path.
@@ -85,7 +88,7 @@ func (d *osDraft) path(paths []string, class ownDir, dir, base string) []string 
 	if !class.file(base) || len(dir)+len(base) > maxOSPath || d.paths > maxOSPaths {
 		return paths
 	}
-	if d.paths += len(dir) + len(base); d.paths > maxOSPaths {
+	if d.paths += len(dir) + len(base) + 16; d.paths > maxOSPaths {
 		d.Unknowns = append(d.Unknowns, inventory.Unknown{Reason: inventory.LimitExceeded, Subject: d.subject,
 			Detail: fmt.Sprintf("reading what files packages own: more than %d bytes of paths", maxOSPaths)})
 		return paths
@@ -99,7 +102,10 @@ func (d *osDraft) path(paths []string, class ownDir, dir, base string) []string 
 // pathOf is path for a whole path, without leading slash.
 func (d *osDraft) pathOf(paths []string, path string) []string {
 	i := strings.LastIndexByte(path, '/') + 1
-	return d.path(paths, ownableDir(path[:i]), path[:i], path[i:])
+	if path[:i] != d.dir || i == 0 {
+		d.dir, d.class = path[:i], ownableDir(path[:i])
+	}
+	return d.path(paths, d.class, path[:i], path[i:])
 }
 
 // own records that files belong to the package.

@@ -66,7 +66,7 @@ func FuzzChisel(f *testing.F) {
 }
 
 func FuzzApk(f *testing.F) {
-	f.Add([]byte("P:a\nV:1-r0\nA:x\no:b\nL:MIT\nf:f\nF:usr/bin\nR:a\nF:\nR:b\n\nP:c\nV:2\n"))
+	f.Add([]byte("P:a\nV:1-r0\nA:x\no:b\nL:MIT\nf:f\nF:usr/bin\nR:a\nF:\nR:b\nR:/\n\nP:c\nV:2\n"))
 	f.Fuzz(func(t *testing.T, b []byte) { osFuzz(t, apkInstalled, apkPath, b) })
 }
 
@@ -154,6 +154,20 @@ func TestRPMSmall(t *testing.T) {
 	}
 }
 
+// All cells of a page are one and the same: the work must stay bounded by the file.
+func TestRPMSqliteOverlap(t *testing.T) {
+	db := rpmSmallSqlite(rpmSmall)
+	page := db[512:]
+	const cells = 60
+	page[4] = cells
+	for i := range cells {
+		copy(page[8+2*i:], page[5:7])
+	}
+	if got, err := rpmCollect(db); err == nil || len(got) > 4 {
+		t.Errorf("%d packages, error %v", len(got), err)
+	}
+}
+
 func FuzzRpmSqlite(f *testing.F) {
 	f.Add(rpmSmallSqlite(rpmSmall))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -177,6 +191,7 @@ func FuzzRpmBdb(f *testing.F) {
 
 func FuzzRpmHeader(f *testing.F) {
 	f.Add(rpmSmall)
+	f.Add(rpmSimple("b", rpmTagTexts(rpmTagBasenames, "a", "/"), rpmTagTexts(rpmTagDirNames, "usr/bin", "a//../"), rpmTagInts(rpmTagDirIndexes, rpmInt32, 0, 1)))
 	f.Fuzz(func(t *testing.T, b []byte) { osFuzz(t, rpmDatabase, "var/lib/rpm/Packages.db", rpmMakeNdb(b)) })
 }
 

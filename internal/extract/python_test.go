@@ -160,13 +160,14 @@ i==1!2.0 \
     --hash=sha256:x \
     --hash=sha256:y==3
 j==1.0 --hash=sha256:z
+o==1.0 -C bar
 k
 {{ l }}==1
 m==${VERSION}
 ./local.whl
 n (==3.0)
 `
-	want := []string{"pypi flask 2.0.0", "pypi a 1.0", "pypi b 1.0+local", "pypi f 1.0", "pypi g 2.0", "pypi i 1!2.0", "pypi j 1.0", "pypi n 3.0"}
+	want := []string{"pypi flask 2.0.0", "pypi a 1.0", "pypi b 1.0+local", "pypi f 1.0", "pypi g 2.0", "pypi i 1!2.0", "pypi j 1.0", "pypi o 1.0", "pypi n 3.0"}
 	runLangCases(t, []langCase{
 		{name: "pins", path: "app/requirements.txt", body: pins, want: want},
 		{name: "for development", path: "app/requirements-dev.txt", body: "a==1\n", want: []string{"pypi a 1 dev"}},

@@ -165,7 +165,7 @@ func pythonPin(line string) (name, version string, ok bool) {
 		return "", "", false
 	}
 	line, _, _ = strings.Cut(line, ";")
-	line, _, _ = strings.Cut(line, " --")
+	line, _, _ = strings.Cut(line, " -") // options of one requirement
 	n := 0
 	for n < len(line) && pythonNameByte(line[n]) {
 		n++

@@ -60,19 +60,26 @@ func rEnvLock(path string, b []byte) (*inventory.Fragment, error) {
 		}
 		known = true
 		return r.object(func(name []byte) error {
-			n, version := string(name), ""
+			n, version, source := string(name), "", ""
 			err := r.object(func(key []byte) (err error) {
 				switch string(key) {
 				case "Package":
 					n, _, err = r.str()
 				case "Version":
 					version, _, err = r.str()
+				case "Source":
+					source, _, err = r.str()
 				}
 				return err
 			})
-			if err == nil {
-				l.add("", n, version, false)
+			if err != nil || source == "Local" {
+				return err
 			}
+			p := inventory.Package{Type: l.typ, Name: n, Version: version}
+			if source == "Bioconductor" {
+				p.Type = "bioconductor"
+			}
+			l.addPackage(p)
 			return err
 		})
 	})

@@ -14,8 +14,9 @@ const maxSummary = 240
 // oneLine makes one line for people of s: blanks joined, characters left out that
 // could steer a terminal, cut at a word to at most maxSummary bytes.
 func oneLine(s string) string {
+	const more = "…"
 	var b strings.Builder
-	blank, cut := false, false
+	blank := false
 	for _, r := range s {
 		switch {
 		case unicode.IsSpace(r):
@@ -24,24 +25,26 @@ func oneLine(s string) string {
 		case !unicode.IsPrint(r) || r == utf8.RuneError:
 			continue
 		}
-		if b.Len()+utf8.RuneLen(r)+1 > maxSummary-len("…") {
-			cut = true
-			break
-		}
 		if blank {
 			b.WriteByte(' ')
 			blank = false
 		}
-		b.WriteRune(r)
+		if b.WriteRune(r); b.Len() > maxSummary {
+			break
+		}
 	}
 	out := b.String()
-	if !cut {
+	if len(out) <= maxSummary {
 		return out
 	}
-	if i := strings.LastIndexByte(out, ' '); i > len(out)-40 {
-		out = out[:i]
+	at := maxSummary - len(more)
+	for !utf8.RuneStart(out[at]) {
+		at--
 	}
-	return strings.TrimRight(out, " ,;:.") + "…"
+	if i := strings.LastIndexByte(out[:at], ' '); i > at-40 {
+		at = i
+	}
+	return strings.TrimRight(out[:at], " ,;:.") + more
 }
 
 // firstLine is oneLine of the first paragraph of a text in Markdown that is not a

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/url"
 	"strings"
 )
 
@@ -408,8 +409,11 @@ func layerOpener(d Descriptor, open func(Descriptor) func(context.Context) (io.R
 		if err != nil {
 			if isForeign(d.MediaType) {
 				where := "elsewhere"
+				// The host alone: a URL may carry a signature.
 				if len(d.URLs) > 0 {
-					where = "at " + word(d.URLs[0])
+					if u, uerr := url.Parse(d.URLs[0]); uerr == nil && u.Host != "" {
+						where = "at " + word(u.Host)
+					}
 				}
 				err = fmt.Errorf("layer %s is a foreign one, kept %s and not with the image: %w", d.Digest, where, err)
 			}
