@@ -3,7 +3,7 @@
 //
 //	go run ./bench -advisories DIR
 //
-// It builds a large image once, into bench/out: Debian with more than 400 packages,
+// It builds a large image once, into the user cache folder: Debian with more than 400 packages,
 // and layers of npm, Python, Java and Go on top. That needs root on Debian (mmdebstrap,
 // npm), or an image of one's own as OCI layout, named by -image.
 package main
@@ -36,9 +36,13 @@ func main() {
 		}
 		return
 	}
-	out := flag.String("out", "bench/out", "folder for the image, binaries and caches")
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = os.TempDir()
+	}
+	out := flag.String("out", filepath.Join(cache, "plimsoll-bench"), "folder for the image, binaries and caches")
 	img := flag.String("image", "", "OCI layout to scan (default: the one built into -out)")
-	adv := flag.String("advisories", "", "advisory snapshot (default: build one from the corpus is not done here; required)")
+	adv := flag.String("advisories", "", "advisory snapshot (required)")
 	runs := flag.Int("runs", 3, "runs of each; the median by CPU time is given")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

@@ -8,6 +8,9 @@
 package advisory
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/plimsoll/plimsoll/internal/version"
@@ -91,6 +94,16 @@ func (s Severity) String() string {
 // MarshalText writes the lower-case name.
 func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
+// UnmarshalText reads the lower-case name.
+func (s *Severity) UnmarshalText(b []byte) error {
+	i := slices.Index(severityNames[:], string(b))
+	if i < 0 {
+		return fmt.Errorf("severity %q is none of %s", b, strings.Join(severityNames[:], ", "))
+	}
+	*s = Severity(i)
+	return nil
+}
+
 // State is how a publisher stands to a flaw in a package.
 type State uint8
 
@@ -125,6 +138,16 @@ func (s State) String() string {
 
 // MarshalText writes the name used in reports.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads the name used in reports.
+func (s *State) UnmarshalText(b []byte) error {
+	i := slices.Index(stateNames[:], string(b))
+	if i < 0 {
+		return fmt.Errorf("state %q is none of %s", b, strings.Join(stateNames[:], ", "))
+	}
+	*s = State(i)
+	return nil
+}
 
 // CVSS is one rating by one party.
 type CVSS struct {

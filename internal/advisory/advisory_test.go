@@ -24,12 +24,20 @@ func TestName(t *testing.T) {
 
 func TestWordsRoundTrip(t *testing.T) {
 	for s := SeverityUnknown; s <= SeverityCritical; s++ {
+		var back Severity
+		if err := back.UnmarshalText([]byte(s.String())); err != nil || back != s {
+			t.Errorf("%s is read as %s, %v", s, back, err)
+		}
 		if s.String() == "" || s > 0 && s.String() == SeverityUnknown.String() {
 			t.Errorf("severity %d has no name of its own", s)
 		}
 	}
 	seen := map[string]bool{}
 	for s := StateAffected; s <= StateEndOfLife; s++ {
+		var back State
+		if err := back.UnmarshalText([]byte(s.String())); err != nil || back != s {
+			t.Errorf("%s is read as %s, %v", s, back, err)
+		}
 		if seen[s.String()] {
 			t.Errorf("state %d is called %s like another", s, s)
 		}

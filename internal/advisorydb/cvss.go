@@ -109,6 +109,7 @@ var severityOrder = []string{
 	"ubuntu*", "osv-ubuntu",
 	"suse*", "osv-suse",
 	"debian*", "osv-debian",
+	"osv-almalinux", "osv-rocky*", "amazon*", "azure*", "alpine*",
 }
 
 // cvssOrder says which version of CVSS counts where one source gives several.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/plimsoll/plimsoll/internal/advisory"
 	"github.com/plimsoll/plimsoll/internal/advisorydb"
 	"github.com/plimsoll/plimsoll/internal/feed"
 	"github.com/plimsoll/plimsoll/internal/image"
@@ -78,19 +79,35 @@ func runBuild(ctx context.Context, env Env, o buildOptions) error {
 	b := advisorydb.NewBuilder()
 	var mu sync.Mutex // feeds run at the same time
 	var quarantined []string
+	refused := map[string]int{} // by feed
 	var done int
 	results := feed.Run(ctx, origin, feeds, func(f feed.Feed) feed.Sink {
 		mu.Lock()
 		defer mu.Unlock()
 		done++
 		bar.say(fmt.Sprintf("fetching advisories: %s, %d of %d", f.Name, done, len(feeds)))
-		return feed.Sink{Advisory: b.Add, Enrichment: b.Enrich, Quarantine: func(record string, err error) {
+		quarantine := func(record string, err error) {
 			mu.Lock()
 			defer mu.Unlock()
 			if len(quarantined) < maxNamed {
 				quarantined = append(quarantined, fmt.Sprintf("%s: %s: %v", f.Name, record, err))
 			}
-		}}
+		}
+		// What the snapshot refuses is one record's fault and not its feed's.
+		refuse := func(record string, err error) error {
+			if err != nil {
+				quarantine(record, err)
+				mu.Lock()
+				defer mu.Unlock()
+				refused[f.Name]++
+			}
+			return nil
+		}
+		return feed.Sink{
+			Advisory:   func(a advisory.Advisory) error { return refuse(a.ID, b.Add(a)) },
+			Enrichment: func(id string, e advisory.Enrichment) error { return refuse(id, b.Enrich(id, e)) },
+			Quarantine: quarantine,
+		}
 	})
 	bar.stop()
 	if err := ctx.Err(); err != nil {
@@ -116,7 +133,7 @@ func runBuild(ctx context.Context, env Env, o buildOptions) error {
 			continue
 		}
 		got++
-		src := advisorydb.Source{Name: r.Name, Home: r.Home, Newest: r.Newest, Records: r.Records + r.Enrichments, Quarantined: r.Quarantined, Ecosystems: r.Ecosystems}
+		src := advisorydb.Source{Name: r.Name, Home: r.Home, Newest: r.Newest, Records: r.Records + r.Enrichments - refused[r.Name], Quarantined: r.Quarantined + refused[r.Name], Ecosystems: r.Ecosystems}
 		if o.fetchedNow() {
 			src.Fetched = time.Now()
 		}

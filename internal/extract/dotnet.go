@@ -83,8 +83,11 @@ func dotnetLibraries(r *langJSON, l *langList) error {
 			}
 			return err
 		})
-		if err != nil || !ok {
+		if err != nil {
 			return err
+		}
+		if !ok && kind != "package" && kind != "runtimepack" {
+			return nil
 		}
 		switch kind {
 		case "package":
@@ -146,15 +149,26 @@ func dotnetAssets(path string, b []byte) (*inventory.Fragment, error) {
 func dotnetPackagesConfig(path string, b []byte) (*inventory.Fragment, error) {
 	l := langList{typ: "nuget", evidence: inventory.Locked}
 	d := langXML(b)
+	depth, known := 0, false
 	for {
 		t, err := d.RawToken()
-		if err == io.EOF {
+		if err == io.EOF && known && depth == 0 {
 			return l.fragment(path), nil
+		}
+		if err == io.EOF {
+			err = fmt.Errorf("its <packages> is missing or does not end")
 		}
 		if err != nil {
 			return l.fragment(path), langFailed("packages.config", err)
 		}
-		if e, ok := t.(xml.StartElement); ok && e.Name.Local == "package" {
+		e, ok := t.(xml.StartElement)
+		if ok {
+			depth++
+			known = known || e.Name.Local == "packages"
+		} else if _, end := t.(xml.EndElement); end {
+			depth--
+		}
+		if ok && e.Name.Local == "package" {
 			var p inventory.Package
 			p.Type = "nuget"
 			for _, a := range e.Attr {

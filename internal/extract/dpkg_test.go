@@ -188,6 +188,22 @@ func TestOSBounds(t *testing.T) {
 	}
 }
 
+func TestOSEmptied(t *testing.T) {
+	for _, c := range []struct {
+		x          Extractor
+		path, body string
+	}{
+		{dpkgStatus, "var/lib/dpkg/status", ""},
+		{dpkgStatus, "var/lib/dpkg/status", "Package: x\nStatus: purge ok not-installed\n"},
+		{apkInstalled, "lib/apk/db/installed", ""},
+		{rpmDatabase, "var/lib/rpm/Packages.db", string(rpmMakeNdb(rpmSimple("gpg-pubkey")))},
+	} {
+		if got := osMust(t, c.x, c.path, c.body); got == nil || len(got.Unknowns) != 1 {
+			t.Errorf("%s: %q gives %+v", c.x.Name, c.body, got)
+		}
+	}
+}
+
 // A list may name a long folder once and many files in it; what is kept of it must
 // not outgrow the list without bound.
 func TestOSPathBounds(t *testing.T) {

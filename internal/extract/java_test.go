@@ -1,6 +1,7 @@
 package extract
 
 import (
+	"archive/tar"
 	"archive/zip"
 	"bytes"
 	"compress/flate"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/plimsoll/plimsoll/internal/image"
 	"github.com/plimsoll/plimsoll/internal/imagetest"
 	"github.com/plimsoll/plimsoll/internal/inventory"
 	"github.com/plimsoll/plimsoll/internal/rootfs"
@@ -276,7 +278,7 @@ func TestJarHostile(t *testing.T) {
 	for range jarMaxDepth + 3 {
 		deep = jarMake(t, jarFile{name: "n.jar", body: deep, store: true}, pom)
 	}
-	bomb := jarMake(t, jarFile{name: "a.jar", body: make([]byte, 200<<20)})
+	bomb := jarMake(t, jarFile{name: "a.jar", body: jarMake(t, jarFile{name: "zeros", body: make([]byte, 200<<20), store: true})})
 	bombs := jarMake(t, jarFile{name: "b.jar", body: bomb, store: true}, jarFile{name: "c.jar", body: bomb, store: true})
 	many := make([]jarFile, jarMaxEntries+10)
 	for i := range many {
@@ -422,31 +424,34 @@ func TestJarLargeInner(t *testing.T) {
 	}
 }
 
-// A file too large to be held is streamed; memory stays bounded.
-func TestJarStreamedFile(t *testing.T) {
+// A file too large to be held is streamed out of its layer; memory stays bounded.
+func TestJarTooLarge(t *testing.T) {
 	files := []jarFile{jarPomFile("g", "app", "1.0")}
 	for i := range 40 {
 		lib := jarMake(t, jarPomFile("g", fmt.Sprintf("lib%d", i), "1.0"), jarFile{name: "noise", body: bytes.Repeat([]byte{byte(i), 7, 3}, 700_000), store: true})
 		files = append(files, jarFile{name: fmt.Sprintf("BOOT-INF/lib/lib%d-1.0.jar", i), body: lib, store: true})
 	}
-	body := jarMake(t, files...)
-	rd := rootfs.NewReader(rootfs.Limits{File: 1 << 20})
-	_ = rd
-	j := &jarScan{ctx: t.Context(), out: &inventory.Fragment{}, most: jarMaxUnpacked, left: jarMaxUnpacked}
-	allocated := testing.AllocsPerRun(1, func() {})
-	_ = allocated
-	if err := j.stream("app-1.0.jar", 1, bytes.NewReader(body)); err != nil {
+	app := jarMake(t, files...)
+	var layer bytes.Buffer
+	w := tar.NewWriter(&layer)
+	w.WriteHeader(&tar.Header{Name: "opt/app.jar", Size: int64(len(app)), Mode: 0o644})
+	w.Write(app)
+	w.Close()
+	var out *inventory.Fragment
+	_, err := rootfs.NewReader(rootfs.Limits{File: 1 << 20, Memory: 1 << 20}).Layer(t.Context(),
+		image.Layer{Open: func(context.Context) (io.ReadCloser, error) { return io.NopCloser(&layer), nil }},
+		rootfs.Visitor{Want: javaArchive.Want, Visit: func(ctx context.Context, f *rootfs.File) (err error) {
+			if _, err := f.Bytes(); !errors.Is(err, rootfs.ErrTooLarge) {
+				t.Errorf("the file is not too large: %v", err)
+			}
+			out, err = javaArchive.Extract(ctx, f)
+			return err
+		}})
+	if err != nil {
 		t.Fatal(err)
 	}
-	if len(j.out.Packages) != 41 || len(j.out.Unknowns) > 0 {
-		t.Errorf("%d packages, %v", len(j.out.Packages), j.out.Unknowns)
-	}
-	held := 0
-	for _, b := range j.bufs {
-		held += cap(b)
-	}
-	if held > jarMaxHeld {
-		t.Errorf("%d bytes are still held", held)
+	if len(out.Packages) != 41 || len(out.Unknowns) > 0 || out.Packages[40].Name != "app" || len(out.Packages[40].SHA1) != 40 {
+		t.Errorf("%d packages, %v", len(out.Packages), out.Unknowns)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/klauspost/compress/flate"
 )
@@ -232,11 +233,11 @@ func (j *jarScan) jarStream(br *bufio.Reader, fn func(*jarEntry) error) error {
 	if err := jarSkipPrefix(br); err != nil {
 		return err
 	}
-	name := make([]byte, 0, 256)
+	rest := make([]byte, 0, 512) // name and extra field of an entry
 	for n := 0; ; n++ {
 		sig, err := br.Peek(4)
 		if err != nil {
-			return fmt.Errorf("it is cut off after %d entries", n)
+			return jarCut(err, n)
 		}
 		switch string(sig) {
 		case "PK\x03\x04":
@@ -250,21 +251,16 @@ func (j *jarScan) jarStream(br *bufio.Reader, fn func(*jarEntry) error) error {
 		}
 		var h [30]byte
 		if _, err := io.ReadFull(br, h[:]); err != nil {
-			return fmt.Errorf("it is cut off after %d entries", n)
+			return jarCut(err, n)
 		}
-		rest := make([]byte, 0, 512)
 		nameLen, extraLen := int(jarU16(h[:], 26)), int(jarU16(h[:], 28))
-		if cap(rest) < nameLen+extraLen {
-			rest = make([]byte, 0, nameLen+extraLen)
-		}
-		rest = rest[:nameLen+extraLen]
+		rest = slices.Grow(rest[:0], nameLen+extraLen)[:nameLen+extraLen]
 		if _, err := io.ReadFull(br, rest); err != nil {
-			return fmt.Errorf("it is cut off after %d entries", n)
+			return jarCut(err, n)
 		}
-		name = append(name[:0], rest[:nameLen]...)
 		flags := jarU16(h[:], 6)
 		e := jarEntry{
-			name: name, method: jarU16(h[:], 8), encrypted: flags&1 != 0,
+			name: rest[:nameLen], method: jarU16(h[:], 8), encrypted: flags&1 != 0,
 			size: int64(jarU32(h[:], 18)), full: int64(jarU32(h[:], 22)),
 		}
 		jarZip64(rest[nameLen:], &e.full, &e.size)
@@ -277,7 +273,9 @@ func (j *jarScan) jarStream(br *bufio.Reader, fn func(*jarEntry) error) error {
 			limited := &io.LimitedReader{R: br, N: e.size}
 			e.r = limited
 			if err = fn(&e); err == nil {
-				err = jarDiscard(br, limited)
+				if err = jarDiscard(br, limited); err != nil {
+					err = jarCut(err, n)
+				}
 			}
 		}
 		if err != nil {
@@ -292,10 +290,19 @@ func jarDiscard(br *bufio.Reader, r *io.LimitedReader) error {
 		n, err := br.Discard(int(min(r.N, 1<<30)))
 		r.N -= int64(n)
 		if err != nil {
-			return errors.New("it is cut off within an entry")
+			return err
 		}
 	}
 	return nil
+}
+
+// jarCut says that a streamed archive ended after n entries; other reasons for which
+// reading failed are kept.
+func jarCut(err error, n int) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("it is cut off after %d entries", n)
+	}
+	return err
 }
 
 // jarDescribed reads an entry whose sizes follow it in a data descriptor.
@@ -323,7 +330,7 @@ func (j *jarScan) jarDescribed(br *bufio.Reader, e *jarEntry, fn func(*jarEntry)
 		n = at + 20
 	}
 	if _, err := br.Discard(n); err != nil {
-		return errors.New("it is cut off after an entry")
+		return fmt.Errorf("reading what follows entry %.100q: %w", e.name, err)
 	}
 	return nil
 }

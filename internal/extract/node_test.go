@@ -225,7 +225,7 @@ snapshots:
 `, want: []string{"npm @babel/core 7.1.0", "npm b 1.0.0", "npm lodash 4.17.21"}},
 		{name: "alias bomb stays text", path: at, body: "lockfileVersion: '6.0'\na: &a [x,x]\nb: &b [*a,*a]\npackages:\n  /a@1.0.0:\n    version: *b\n", want: []string{"npm a 1.0.0"}},
 		{name: "no version", path: at, body: "packages:\n  /a@1.0.0:\n", want: []string{"npm a 1.0.0"}, err: "does not say its version"},
-		{name: "keys that are none", path: at, body: "lockfileVersion: 5.4\npackages:\n  /foo/bar:\n  what:\n", unknown: "2 entries"},
+		{name: "keys that are none", path: at, body: "lockfileVersion: 5.4\npackages:\n  /foo/bar:\n  what:\n", unknown: `2 entries have no usable name and version: the first is "/foo/bar"`},
 		{name: "flow style", path: at, body: `{"lockfileVersion":"6.0"}`, err: "does not say its version"},
 	})
 }
@@ -243,7 +243,7 @@ func TestOtherNodeLocks(t *testing.T) {
     "g": ["g@github:a/b#0123", {}, "x"], /* end */
   },
 }`, want: []string{"npm a 1.0.0", "npm @s/real 2.0.0"}},
-		{name: "bun, other types", path: "app/bun.lock", body: `{"lockfileVersion":1,"packages":{"a":[1],"b":[]}}`},
+		{name: "bun, other types", path: "app/bun.lock", body: `{"lockfileVersion":1,"packages":{"a":[1],"b":[],"c":["c@1"]}}`, want: []string{"npm c 1"}, unknown: "2 entries"},
 		{name: "bun without version", path: "app/bun.lock", body: `{}`, err: "does not say its version"},
 		{name: "bun, endless comment", path: "app/bun.lock", body: `{/*`, err: "should be"},
 		{name: "bun binary", path: "app/bun.lockb", body: "#!/usr/bin/env bun\nbun-lockfile-format-v0\n", unknown: "binary lock file"},

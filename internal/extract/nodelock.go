@@ -220,7 +220,7 @@ func nodePnpmLock(path string, b []byte) (*inventory.Fragment, error) {
 			if version != "" {
 				v = version
 			}
-			if version == "" && n != "" && (v == "" || v[0] < '0' || v[0] > '9') && !strings.ContainsAny(v, ":/") {
+			if n == "" || version == "" && (v == "" || v[0] < '0' || v[0] > '9') && !strings.ContainsAny(v, ":/") {
 				n, v = id, "" // no key of pnpm's
 			}
 			nodeLocked(&l, n, v, dev)
@@ -310,19 +310,24 @@ func nodeBunLock(path string, b []byte) (*inventory.Fragment, error) {
 			known = known || string(key) == "lockfileVersion"
 			return nil
 		}
-		return r.object(func([]byte) error {
-			first := true
-			return r.array(func() error {
+		return r.object(func(key []byte) error {
+			id, first := string(key), true
+			err := r.array(func() error {
 				if !first {
 					return nil
 				}
 				first = false
-				s, ok, err := r.str()
-				if name, version, split := nodeDescriptor(s); ok && split {
+				s, _, err := r.str()
+				if name, version, ok := nodeDescriptor(s); ok {
+					id = ""
 					nodeLocked(&l, name, version, false)
 				}
 				return err
 			})
+			if id != "" {
+				l.add("", id, "", false)
+			}
+			return err
 		})
 	})
 	if err == nil && !known {

@@ -115,10 +115,14 @@ func (d *osDraft) own(pkg string, paths []string) {
 	}
 }
 
-// fragment gives the result, nil if there is nothing in it.
+// fragment gives the result, nil if there is nothing in it. A database without
+// packages is noted: it may have been emptied to hide them.
 func (d *osDraft) fragment() *inventory.Fragment {
-	if len(d.Packages) == 0 && len(d.Owns) == 0 && len(d.Unknowns) == 0 && !d.Database && d.Distro == nil {
-		return nil
+	if len(d.Packages) == 0 && len(d.Owns) == 0 && len(d.Unknowns) == 0 && d.Distro == nil {
+		if !d.Database {
+			return nil
+		}
+		d.note("the package database names no installed package: it was emptied, or never used")
 	}
 	return &d.Fragment
 }

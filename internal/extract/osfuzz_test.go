@@ -16,8 +16,8 @@ func osFuzz(t *testing.T, x Extractor, path string, body []byte) {
 	if f == nil {
 		return
 	}
-	if err == nil && f.Database && len(body) > 0 && len(f.Packages) == 0 && len(f.Unknowns) == 0 && x.Name == "rpm" {
-		t.Error("an rpm database without packages and without a word about it")
+	if err == nil && f.Database && len(f.Packages) == 0 && len(f.Unknowns) == 0 {
+		t.Error("a database without packages and without a word about it")
 	}
 	for _, p := range f.Packages {
 		if p.Name == "" || p.Version == "" || p.Type == "" || p.Source.Name == "" || p.Source.Version == "" {

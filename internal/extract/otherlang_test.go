@@ -84,12 +84,14 @@ func TestDotnet(t *testing.T) {
 		{name: "another program's", path: "app/x.deps.json", body: `{"a":[1]}`},
 		{name: "truncated", path: "app/x.deps.json", body: `{"libraries":{"A/1":{"type":"package"},`, want: []string{"nuget A 1"}, err: "the text ends"},
 		{name: "wrong types", path: "app/x.deps.json", body: `{"libraries":{"A/1":"package"}}`, err: "where { should be"},
-		{name: "no version", path: "app/x.deps.json", body: `{"libraries":{"A/":{"type":"package"},"B":{"type":"package"}}}`, unknown: "1 entries"},
+		{name: "no version", path: "app/x.deps.json", body: `{"libraries":{"A/":{"type":"package"},"B":{"type":"package"},"C":{"type":"project"}}}`, unknown: "2 entries"},
 		{name: "packages.lock.json", path: "packages.lock.json", body: `{"version":1,"dependencies":{"net6.0":{"A":{"type":"Direct","resolved":"1.0"},"own":{"type":"Project"}},"net5.0":{"A":{"type":"Transitive","resolved":"1.0"},"A.B":{"type":"CentralTransitive","resolved":"2.0"}}}}`, want: []string{"nuget A 1.0", "nuget A.B 2.0"}},
 		{name: "packages.lock.json, other JSON", path: "packages.lock.json", body: `{}`, err: "no dependencies"},
 		{name: "project.assets.json", path: "obj/project.assets.json", body: `{"version":3,"libraries":{"A/1.0":{"type":"package"},"own/1.0":{"type":"project"}}}`, want: []string{"nuget A 1.0"}},
 		{name: "packages.config", path: "packages.config", body: `<?xml version="1.0" encoding="iso-8859-1"?><packages><package id="A" version="1.0" /><package id="B" version="2" developmentDependency="true"></package></packages>`, want: []string{"nuget A 1.0", "nuget B 2 dev"}},
 		{name: "packages.config, broken", path: "packages.config", body: `<packages><package id="A`, err: "packages.config"},
+		{name: "packages.config, open", path: "packages.config", body: `<packages><package id="A" version="1"/>`, want: []string{"nuget A 1"}, err: "does not end"},
+		{name: "packages.config, no XML", path: "packages.config", body: `hello`, err: "is missing"},
 		{name: "paket.lock", path: "paket.lock", body: "STORAGE: NONE\nNUGET\n  remote: https://h\n    A (1.0)\n      B (>= 2)\n    B (2.1) - restriction: x\nGITHUB\n  remote: a/b\n    c.fs (0123)\n", want: []string{"nuget A 1.0", "nuget B 2.1"}},
 	})
 }

@@ -64,7 +64,7 @@ type Result struct {
 	Err error
 }
 
-// All gives every feed, in the order of their names' files.
+// All gives every feed, always in the same order.
 func All() []Feed {
 	feeds := []Feed{alpineFeed(), debianFeed(), goFeed(), kevFeed(), epssFeed()}
 	feeds = append(feeds, osvFeeds()...)

@@ -44,11 +44,14 @@ type Layer struct {
 	// CreatedBy is the history entry that made the layer, if one can be aligned.
 	CreatedBy string
 	// Local tells, for a layer kept in a file on this machine, which bytes hold it,
-	// so that unchanged files need not be hashed again. Empty for remote layers.
+	// so that unchanged files need not be hashed again. Empty for remote layers; after
+	// ReadStream the name of the entry that held the layer.
 	Local string
 	// Open gives the blob as stored. The stream is verified: at its end it gives an
 	// error wrapping ErrDigestMismatch instead of io.EOF if Digest or Size do not
-	// hold. It may be called again, also concurrently. The caller closes it.
+	// hold. It may be called again, also concurrently. The caller closes it. The digest
+	// of a packed layer in an older docker archive is not known: there Digest is DiffID,
+	// MediaType tells the packing, and only the size is verified (see OpenArchive).
 	Open func(context.Context) (io.ReadCloser, error)
 }
 

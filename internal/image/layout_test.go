@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/plimsoll/plimsoll/internal/image"
@@ -53,7 +52,7 @@ func TestOpenLayoutBad(t *testing.T) {
 			return errors.Join(os.Rename(filepath.Join(dir, "blobs"), outside), os.Symlink(outside, filepath.Join(dir, "blobs")))
 		}, image.ErrCorrupt, nil},
 		{"layer a FIFO", func(dir string) error {
-			return errors.Join(os.Remove(blob(dir, layer)), syscall.Mkfifo(blob(dir, layer), 0o644))
+			return errors.Join(os.Remove(blob(dir, layer)), mkfifo(blob(dir, layer)))
 		}, nil, image.ErrCorrupt},
 		{"version 2", func(dir string) error {
 			return os.WriteFile(filepath.Join(dir, "oci-layout"), []byte(`{"imageLayoutVersion":"2.0.0"}`), 0o644)
@@ -94,7 +93,7 @@ func TestDetect(t *testing.T) {
 	}
 	archive := imagetest.OldDockerArchive(t, a)
 	fifo := filepath.Join(t.TempDir(), "fifo")
-	if err := syscall.Mkfifo(fifo, 0o644); err != nil {
+	if err := mkfifo(fifo); err != nil {
 		t.Fatal(err)
 	}
 	for _, tc := range []struct {

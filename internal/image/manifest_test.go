@@ -223,8 +223,12 @@ func TestOddLayers(t *testing.T) {
 		{"absent", func(m map[string]any) {}, image.ErrNotFound, "blob sha256"},
 		{"foreign", func(m map[string]any) {
 			m["mediaType"] = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+			m["urls"] = []string{"https://example.com/layer?signature=s3cret"}
+		}, image.ErrNotFound, "foreign one, kept at example.com and"}, // no more: a URL may carry a signature
+		{"foreign, at no URL", func(m map[string]any) {
+			m["mediaType"] = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
 			m["urls"] = []string{"https://example.com/\x1b[2Jlayer"}
-		}, image.ErrNotFound, "foreign one, kept at https://example.com/?[2Jlayer"},
+		}, image.ErrNotFound, "foreign one, kept elsewhere and"},
 		{"encrypted", func(m map[string]any) { m["mediaType"] = image.MediaLayerGzip + "+encrypted" }, image.ErrUnsupported, "encrypted"},
 		{"inline", func(m map[string]any) { m["data"] = blob }, nil, ""},
 		{"inline, wrong", func(m map[string]any) { m["data"] = append([]byte{1}, blob[1:]...) }, image.ErrDigestMismatch, "content has digest"},

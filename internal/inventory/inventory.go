@@ -4,6 +4,8 @@
 package inventory
 
 import (
+	"strings"
+
 	"github.com/plimsoll/plimsoll/internal/image"
 )
 
@@ -130,6 +132,14 @@ type Unknown struct {
 	Subject string `json:"subject"`
 	// Detail says in words what was being done and what went wrong.
 	Detail string `json:"detail"`
+}
+
+// String gives subject and detail for people.
+func (u Unknown) String() string {
+	if u.Subject == "" || strings.Contains(u.Detail, u.Subject) {
+		return u.Detail
+	}
+	return u.Subject + ": " + u.Detail
 }
 
 // Fragment is what one extractor read from one file of one layer. It is a pure

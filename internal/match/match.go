@@ -150,12 +150,12 @@ func (m *matcher) pkg(p *inventory.Package) error {
 		return nil
 	}
 	c := m.coverage(p, lang.ecosystem)
-	if !m.db.Covers(lang.ecosystem) {
-		c.Note = "the advisory snapshot holds no data for " + lang.ecosystem
-		return nil
-	}
 	if p.OwnedBy != "" && m.osNote == "" && !m.isForeign(p.OwnedBy) {
 		c.Matched++ // by way of the OS package
+		return nil
+	}
+	if !m.db.Covers(lang.ecosystem) {
+		c.Note = "the advisory snapshot holds no data for " + lang.ecosystem
 		return nil
 	}
 	name, v := lang.name(p), lang.version(p)
@@ -409,9 +409,9 @@ func (m *matcher) enrich(id string) (enriched, error) {
 func (m *matcher) finish() {
 	for _, c := range m.cover {
 		m.res.Coverage = append(m.res.Coverage, *c)
-		if !isOS(c.Type) && c.Matched == 0 && c.Ecosystem != "" && !m.db.Covers(c.Ecosystem) {
+		if !isOS(c.Type) && c.Matched < c.Packages && c.Ecosystem != "" && !m.db.Covers(c.Ecosystem) {
 			m.res.Unknowns = append(m.res.Unknowns, inventory.Unknown{Reason: inventory.AnalysisPartial, Subject: c.Ecosystem,
-				Detail: fmt.Sprintf("%d packages could not be matched: %s", c.Packages, c.Note)})
+				Detail: fmt.Sprintf("%d packages could not be matched: %s", c.Packages-c.Matched, c.Note)})
 		}
 	}
 	m.res.Ecosystems = slices.Sorted(maps.Keys(m.used))

@@ -181,6 +181,10 @@ func TestMatch(t *testing.T) {
 			[]inventory.Package{pkg("deb", "python3-idna", "3.3-1"), pkg("pypi", "idna", "3.3", ownedBy("python3-idna"))},
 			[]string{"osv-pypi GHSA-1=CVE-1 PyPI|idna <3.7", "debian-tracker CVE-1 Debian:12|python3-idna <3.3-2"},
 			[]string{"python3-idna CVE-1 affected 3.3-2"}},
+		{"owned, in an ecosystem without data", distro("debian", "12"),
+			[]inventory.Package{pkg("deb", "node", "18-1"), pkg("generic", "node", "18.1", ownedBy("node"))},
+			[]string{"debian-tracker CVE-1 Debian:12|node <18-2"},
+			[]string{"node CVE-1 affected 18-2"}},
 		{"owned by a third party's build is matched by itself", distro("debian", "12"),
 			[]inventory.Package{pkg("deb", "nodejs", "20.1.0-1nodesource1"), pkg("generic", "node", "20.1.0", ownedBy("nodejs"))},
 			[]string{"debian-tracker CVE-1 Debian:12|nodejs <99", "osv-bitnami BIT-1=CVE-2 Bitnami|node <20.2.0"},
@@ -206,6 +210,9 @@ func TestMatch(t *testing.T) {
 				got = append(got, strings.TrimSpace(fmt.Sprintf("%s %s %s %s", f.Package.FullName(), f.ID, f.State, f.FixedVersion)))
 			}
 			slices.Sort(got)
+			if len(res.Unknowns) > 0 {
+				t.Errorf("unknowns %+v", res.Unknowns)
+			}
 			if d := cmp.Diff(tt.want, got); d != "" {
 				t.Error(d)
 			}

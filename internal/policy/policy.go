@@ -85,12 +85,8 @@ func FailOn(spec string) (Policy, error) {
 
 // ParseSeverity reads a severity's name.
 func ParseSeverity(s string) (advisory.Severity, bool) {
-	for v := advisory.SeverityUnknown; v <= advisory.SeverityCritical; v++ {
-		if v.String() == s {
-			return v, true
-		}
-	}
-	return 0, false
+	var v advisory.Severity
+	return v, v.UnmarshalText([]byte(s)) == nil
 }
 
 // Subject is all that a verdict depends on besides the policy.
@@ -171,7 +167,7 @@ func (p Policy) Evaluate(s Subject) Verdict {
 			continue
 		}
 		seen[u.Reason] = len(v.Reasons)
-		v.Reasons = append(v.Reasons, Reason{Rule: string(u.Reason), Action: Unknown, Count: 1, Detail: u.Subject + ": " + u.Detail})
+		v.Reasons = append(v.Reasons, Reason{Rule: string(u.Reason), Action: Unknown, Count: 1, Detail: u.String()})
 	}
 	return v
 }
@@ -181,15 +177,16 @@ func (r Rule) matches(f *finding.Finding) bool {
 }
 
 func (r Rule) describe(n int) string {
-	what := r.Severity.String()
+	what := "vulnerabilities"
+	if n == 1 {
+		what = "vulnerability"
+	}
+	what = fmt.Sprintf("%d %s of severity %s", n, what, r.Severity)
 	if r.Severity < advisory.SeverityCritical {
 		what += " or worse"
 	}
 	if r.Fixable {
 		what += ", with a fix"
 	}
-	if n == 1 {
-		return "1 vulnerability: " + what
-	}
-	return fmt.Sprintf("%d vulnerabilities: %s", n, what)
+	return what
 }

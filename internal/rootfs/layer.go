@@ -90,12 +90,15 @@ func (r *Reader) Layer(ctx context.Context, l image.Layer, vs ...Visitor) (*Chan
 func (r *Reader) read(ctx context.Context, blob io.Reader, l image.Layer, vs []Visitor) (*Changes, error) {
 	w := &walk{ctx: ctx, lim: r.lim, pool: r.pool, visitors: vs, seen: map[string]int{}}
 	in := &counter{ctx: ctx, r: blob}
-	plain, closer, err := decompress(bufio.NewReaderSize(in, 256<<10))
+	plain, stored, closer, err := decompress(bufio.NewReaderSize(in, 256<<10))
 	if err != nil {
 		return w.changes(), err
 	}
 	defer closer()
-	out := &meter{r: plain, in: in, lim: r.lim, h: l.DiffID.Hash()}
+	out := &meter{r: plain, in: in, lim: r.lim}
+	if !stored || l.Digest == "" || l.Digest != l.DiffID {
+		out.h = l.DiffID.Hash()
+	} // else the blob is the tar, and Open verifies it
 	if err := w.tar(out); err != nil {
 		return w.changes(), err
 	}
@@ -106,7 +109,10 @@ func (r *Reader) read(ctx context.Context, blob io.Reader, l image.Layer, vs []V
 	if _, err := io.CopyBuffer(io.Discard, onlyReader{in}, w.scratch(64<<10)); err != nil {
 		return w.changes(), err
 	}
-	got := image.FromHash(out.h)
+	got := l.DiffID
+	if out.h != nil {
+		got = image.FromHash(out.h)
+	}
 	if l.DiffID != "" && got != l.DiffID {
 		return w.changes(), fmt.Errorf("its uncompressed content has digest %s, the config says %s: %w", got, l.DiffID, image.ErrDigestMismatch)
 	}
@@ -117,30 +123,31 @@ func (r *Reader) read(ctx context.Context, blob io.Reader, l image.Layer, vs []V
 
 type onlyReader struct{ io.Reader }
 
-// decompress tells the compression by its magic bytes: media types are often wrong.
-func decompress(br *bufio.Reader) (io.Reader, func(), error) {
+// decompress tells the compression by its magic bytes, since media types are often
+// wrong; stored is set if there is none.
+func decompress(br *bufio.Reader) (plain io.Reader, stored bool, closer func(), err error) {
 	magic, err := br.Peek(4)
 	if err != nil && err != io.EOF {
-		return nil, nil, err
+		return nil, false, nil, err
 	}
 	switch {
 	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
 		z, err := gzip.NewReader(br)
 		if err != nil {
-			return nil, nil, fmt.Errorf("gzip header: %w", err)
+			return nil, false, nil, fmt.Errorf("gzip header: %w", err)
 		}
-		return z, func() { z.Close() }, nil
+		return z, false, func() { z.Close() }, nil
 	case bytes.HasPrefix(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}),
 		len(magic) == 4 && magic[0]&0xf0 == 0x50 && magic[1] == 0x2a && magic[2] == 0x4d && magic[3] == 0x18: // skippable frame
 		z, err := zstd.NewReader(br, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(128<<20))
 		if err != nil {
-			return nil, nil, fmt.Errorf("zstd: %w", err)
+			return nil, false, nil, fmt.Errorf("zstd: %w", err)
 		}
-		return z, z.Close, nil
+		return z, false, z.Close, nil
 	case bytes.HasPrefix(magic, []byte("BZh")), bytes.HasPrefix(magic, []byte{0xfd, '7', 'z', 'X'}):
-		return nil, nil, fmt.Errorf("compressed with bzip2 or xz, which image layers may not be: %w", image.ErrUnsupported)
+		return nil, false, nil, fmt.Errorf("compressed with bzip2 or xz, which image layers may not be: %w", image.ErrUnsupported)
 	}
-	return br, func() {}, nil
+	return br, true, func() {}, nil
 }
 
 // counter counts compressed bytes and notices cancellation.
@@ -164,13 +171,15 @@ type meter struct {
 	r   io.Reader
 	in  *counter
 	lim Limits
-	h   hash.Hash
+	h   hash.Hash // nil if the digest is verified elsewhere
 	n   int64
 }
 
 func (m *meter) Read(p []byte) (int, error) {
 	n, err := m.r.Read(p)
-	m.h.Write(p[:n])
+	if m.h != nil {
+		m.h.Write(p[:n])
+	}
 	m.n += int64(n)
 	if m.lim.Total > 0 && m.n > m.lim.Total {
 		return n, exceeded("", "the layer is larger than %d bytes uncompressed", m.lim.Total)

@@ -57,7 +57,7 @@ func (j Judge) Report(ctx context.Context, f *report.Facts) (*report.Report, err
 	s.Findings, s.Unknowns, s.EOL = in.Findings, in.Unknowns, in.EOL
 	inventory.SortUnknowns(s.Unknowns)
 	in.Verdict = j.Policy.Evaluate(s)
-	if j.Timing {
+	if j.Timing && f.Timing.StartedAt != "" {
 		t := f.Timing
 		t.Seconds += time.Since(start).Seconds()
 		in.Timing = &t
