@@ -26,9 +26,9 @@ var npm = []string{"express@4", "webpack@5", "jest@29", "eslint@8", "react@18", 
 
 // goTools are programs built from public modules.
 var goTools = []string{
-	"github.com/google/go-containerregistry/cmd/crane@v0.20.2",
-	"honnef.co/go/tools/cmd/staticcheck@v0.6.0",
-	"golang.org/x/tools/gopls@v0.18.1",
+	"github.com/google/go-containerregistry/cmd/crane@v0.22.0",
+	"honnef.co/go/tools/cmd/staticcheck@v0.8.2",
+	"golang.org/x/tools/gopls@v0.23.0",
 }
 
 // buildImage makes the image in out/image from what package managers install.
@@ -39,10 +39,11 @@ func buildImage(ctx context.Context, out string) error {
 	}
 	base := filepath.Join(work, "base.tar")
 	if _, err := os.Stat(base); err != nil {
-		if err := sh(ctx, work, nil, "mmdebstrap", "--variant=minbase", "--include="+debian, "bookworm", base+".part"); err != nil {
+		part := filepath.Join(work, "part.tar") // mmdebstrap goes by the ending
+		if err := sh(ctx, work, nil, "mmdebstrap", "--variant=minbase", "--include="+debian, "bookworm", part); err != nil {
 			return err
 		}
-		if err := os.Rename(base+".part", base); err != nil {
+		if err := os.Rename(part, base); err != nil {
 			return err
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"io"
+	"errors"
 	"io/fs"
 	"os"
 	"strings"
@@ -39,7 +39,7 @@ func buildImage(name string) error {
 	if err != nil {
 		return err
 	}
-	var layers, all []blob
+	var layers []blob
 	var diffIDs []string
 	for _, f := range folders {
 		if !f.IsDir() {
@@ -49,14 +49,12 @@ func buildImage(name string) error {
 		if err != nil {
 			return err
 		}
-		var packed bytes.Buffer
-		z := gzip.NewWriter(&packed)
-		z.Write(plain)
-		if err := z.Close(); err != nil {
+		packed, err := compress(plain)
+		if err != nil {
 			return err
 		}
 		diffIDs = append(diffIDs, digest(plain))
-		layers = append(layers, newBlob("application/vnd.oci.image.layer.v1.tar+gzip", packed.Bytes()))
+		layers = append(layers, newBlob("application/vnd.oci.image.layer.v1.tar+gzip", packed))
 	}
 	config := newBlob("application/vnd.oci.image.config.v1+json", document(map[string]any{
 		"os": "linux", "architecture": "amd64",
@@ -66,16 +64,16 @@ func buildImage(name string) error {
 		"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "config": config, "layers": layers,
 	}))
 	manifest.Annotations = map[string]string{"org.opencontainers.image.ref.name": "example/shop:1.4"}
-	all = append(append(all, layers...), config, manifest)
 
 	var out bytes.Buffer
 	w := tar.NewWriter(&out)
-	for _, b := range all {
-		add(w, "blobs/sha256/"+strings.TrimPrefix(b.Digest, "sha256:"), b.body)
+	err = errors.Join(
+		add(w, "index.json", document(map[string]any{"schemaVersion": 2, "manifests": []blob{manifest}})),
+		add(w, "oci-layout", []byte(`{"imageLayoutVersion":"1.0.0"}`)))
+	for _, b := range append(layers, config, manifest) {
+		err = errors.Join(err, add(w, "blobs/sha256/"+strings.TrimPrefix(b.Digest, "sha256:"), b.body))
 	}
-	add(w, "index.json", document(map[string]any{"schemaVersion": 2, "manifests": []blob{manifest}}))
-	add(w, "oci-layout", []byte(`{"imageLayoutVersion":"1.0.0"}`))
-	if err := w.Close(); err != nil {
+	if err := errors.Join(err, w.Close()); err != nil {
 		return err
 	}
 	return os.WriteFile(name, out.Bytes(), 0o644)
@@ -93,8 +91,7 @@ func packLayer(folder string) ([]byte, error) {
 		if err != nil {
 			return err
 		}
-		add(w, strings.TrimPrefix(path, folder+"/"), body)
-		return nil
+		return add(w, strings.TrimPrefix(path, folder+"/"), body)
 	})
 	if err != nil {
 		return nil, err
@@ -102,12 +99,20 @@ func packLayer(folder string) ([]byte, error) {
 	return out.Bytes(), w.Close()
 }
 
-// add writes one file. What w writes to is memory, so nothing can go wrong that its
-// Close does not report.
-func add(w *tar.Writer, name string, body []byte) {
-	if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(body))}); err == nil {
-		io.Copy(w, bytes.NewReader(body))
+func add(w *tar.Writer, name string, body []byte) error {
+	if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(body))}); err != nil {
+		return err
 	}
+	_, err := w.Write(body)
+	return err
+}
+
+func compress(body []byte) ([]byte, error) {
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
+	_, err := z.Write(body)
+	err = errors.Join(err, z.Close())
+	return out.Bytes(), err
 }
 
 func document(v any) []byte {

@@ -3,7 +3,6 @@ package main
 import (
 	"archive/zip"
 	"bytes"
-	"compress/gzip"
 	"io/fs"
 	"os"
 	"path"
@@ -41,13 +40,10 @@ func layMirror(dir string) error {
 			_, err = w.Write(body)
 			return err
 		case strings.HasSuffix(to, ".csv"):
-			var packed bytes.Buffer
-			z := gzip.NewWriter(&packed)
-			z.Write(body)
-			if err := z.Close(); err != nil {
+			to += ".gz"
+			if body, err = compress(body); err != nil {
 				return err
 			}
-			to, body = to+".gz", packed.Bytes()
 		}
 		return write(dir, to, body)
 	})

@@ -113,13 +113,13 @@ func runBuild(ctx context.Context, env Env, o buildOptions) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	say := func(format string, args ...any) {
+	note := func(format string, args ...any) {
 		if !o.quiet {
-			fmt.Fprintln(env.Stderr, "plimsoll: "+report.Printable(fmt.Sprintf(format, args...)))
+			say(env, fmt.Sprintf(format, args...))
 		}
 	}
 	for _, q := range quarantined {
-		say("left out a record that cannot be read: %s", q)
+		note("left out a record that cannot be read: %s", q)
 	}
 	var failed, missing []string
 	got := 0
@@ -144,13 +144,17 @@ func runBuild(ctx context.Context, env Env, o buildOptions) error {
 	// A feed that broke off has put a part of itself into the builder, and a part
 	// would read as "nothing else is known".
 	if len(failed) > 0 {
-		return &exit{exitUnknown, "no snapshot was written, because not all feeds could be read; those that work can be named with --only\n  " + strings.Join(failed, "\n  ")}
+		return &exit{exitUnknown, "no snapshot was written, because not all feeds could be read; those that work can be named with --only", failed}
 	}
 	if got == 0 {
-		return &exit{exitNotFound, fmt.Sprintf("no publisher's files were found at %s: a mirror is laid out by server name, FROM/HOST/PATH", origin)}
+		return &exit{code: exitNotFound, msg: fmt.Sprintf("no publisher's files were found at %s: a mirror is laid out by server name, FROM/HOST/PATH", origin)}
 	}
 	if len(missing) > 0 {
-		say("not at %s: %s", origin, strings.Join(missing, ", "))
+		what := fmt.Sprintf("%s does not have %d of %d feeds: %s", origin, len(missing), len(feeds), someOf(missing))
+		if len(o.only) > 0 {
+			return &exit{code: exitNotFound, msg: "no snapshot was written, because " + what}
+		}
+		note("%s", what)
 	}
 	bar.start("writing the snapshot")
 	m, err := b.Write(ctx, o.out)
@@ -164,8 +168,15 @@ func runBuild(ctx context.Context, env Env, o buildOptions) error {
 	return nil
 }
 
-// maxNamed bounds the quarantined records that are named one by one.
+// maxNamed bounds what is named one by one.
 const maxNamed = 10
+
+func someOf(names []string) string {
+	if len(names) <= maxNamed {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:maxNamed], ", "), len(names)-maxNamed)
+}
 
 // fetchedNow tells whether the sources are as fresh as this run: what a folder holds
 // may have lain there for long, so its age is that of its newest record, and a
@@ -179,20 +190,37 @@ func writeSnapshot(w io.Writer, dir string, m advisorydb.Manifest) {
 		size += s.Size
 		records += s.Records
 	}
-	fmt.Fprintf(w, "%s\n", dir)
-	fmt.Fprintf(w, "  %d advisories in %d shards, %.1f MB\n", records, len(m.Shards), float64(size)/1e6)
+	fmt.Fprintf(w, "%s\n", report.Printable(dir))
+	fmt.Fprintf(w, "  %d advisories in %d shards, %s\n", records, len(m.Shards), bytesSaid(size))
+	name := 0
 	for _, s := range m.Sources {
-		newest := "-"
-		if !s.Newest.IsZero() {
-			newest = s.Newest.Format(time.DateOnly)
+		name = max(name, len(s.Name))
+	}
+	for _, s := range m.Sources {
+		word := "records"
+		if s.Records == 1 {
+			word = "record"
 		}
-		fmt.Fprintf(w, "  %-24s %8d records, newest %s", s.Name, s.Records, newest)
+		fmt.Fprintf(w, "  %-*s  %8d %s", name, s.Name, s.Records, word)
+		if !s.Newest.IsZero() {
+			fmt.Fprintf(w, ", newest %s", s.Newest.Format(time.DateOnly))
+		}
 		if s.Quarantined > 0 {
 			fmt.Fprintf(w, ", %d unreadable", s.Quarantined)
 		}
 		fmt.Fprintln(w)
 	}
 	fmt.Fprintf(w, "  snapshot %s\n", image.Sum(m.Bytes()))
+}
+
+func bytesSaid(n int64) string {
+	switch {
+	case n < 1e3:
+		return fmt.Sprintf("%d bytes", n)
+	case n < 1e6:
+		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
+	}
+	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
 }
 
 // chooseFeeds gives the feeds named, or all.

@@ -17,6 +17,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/plimsoll/plimsoll/internal/report"
 )
 
 // Env is everything a run takes from the process it runs in, so that tests can run
@@ -57,11 +59,19 @@ func Main(ctx context.Context, args []string, env Env) int {
 	if err == nil {
 		return exitPass
 	}
-	code, msg := classify(err)
+	code, msg, list := classify(err)
 	if msg != "" {
-		fmt.Fprintln(env.Stderr, "plimsoll: "+msg)
+		say(env, msg)
+	}
+	for _, line := range list {
+		fmt.Fprintln(env.Stderr, "  "+report.Printable(line))
 	}
 	return code
+}
+
+// say tells the person something, on one line: names in it may come from an image.
+func say(env Env, msg string) {
+	fmt.Fprintln(env.Stderr, "plimsoll: "+report.Printable(msg))
 }
 
 func newRoot(env Env) *cobra.Command {

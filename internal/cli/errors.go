@@ -23,26 +23,29 @@ const (
 type exit struct {
 	code int
 	msg  string
+	list []string // lines below the message
 }
 
 func (e *exit) Error() string { return e.msg }
 
 func usage(format string, args ...any) error {
-	return &exit{exitUsage, fmt.Sprintf(format, args...)}
+	return &exit{code: exitUsage, msg: fmt.Sprintf(format, args...)}
 }
 
 // classify maps every error to its exit code and message: the one table.
-func classify(err error) (code int, msg string) {
+func classify(err error) (code int, msg string, list []string) {
 	var e *exit
 	switch {
 	case errors.As(err, &e):
-		return e.code, e.msg
+		return e.code, e.msg, e.list
 	case errors.Is(err, image.ErrDigestMismatch):
-		return exitUnknown, err.Error()
+		return exitUnknown, err.Error(), nil
 	case errors.Is(err, image.ErrNotFound), errors.Is(err, image.ErrAuth), errors.Is(err, fs.ErrNotExist):
-		return exitNotFound, err.Error()
+		return exitNotFound, err.Error(), nil
 	case errors.Is(err, context.Canceled):
-		return exitUnknown, "interrupted"
+		return exitUnknown, "interrupted", nil
+	case errors.Is(err, context.DeadlineExceeded):
+		return exitUnknown, err.Error() + ": give it more time with --timeout", nil
 	}
-	return exitUnknown, err.Error()
+	return exitUnknown, err.Error(), nil
 }

@@ -106,9 +106,10 @@ func runScan(ctx context.Context, env Env, o scanOptions, arg string) error {
 			return usage("--%v", err)
 		}
 	}
-	src, err := parseSource(arg)
-	if err != nil {
-		return err
+	src, ierr := parseSource(arg)
+	var ex *exit
+	if errors.As(ierr, &ex) {
+		return ierr
 	}
 	if o.cacheDir == "" {
 		o.cacheDir = cacheDir(env)
@@ -120,9 +121,10 @@ func runScan(ctx context.Context, env Env, o scanOptions, arg string) error {
 	if db != nil {
 		defer db.Close()
 	}
+	reading := ctx // judging is not cut off: it says what the time was not enough for
 	if o.timeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, o.timeout)
+		reading, cancel = context.WithTimeout(ctx, o.timeout)
 		defer cancel()
 	}
 
@@ -134,16 +136,19 @@ func runScan(ctx context.Context, env Env, o scanOptions, arg string) error {
 	s := scan.New(rootfs.DefaultLimits(), nil)
 	if !o.noCache {
 		if s.Cache, err = scan.OpenCache(o.cacheDir, extract.SetVersion(s.Extractors)); err != nil {
-			fmt.Fprintf(env.Stderr, "plimsoll: going on without the cache: %v\n", err)
+			say(env, fmt.Sprintf("going on without the cache: %v", err))
 			s.Cache = nil
 		}
 	}
 	bar := newProgress(env, o.quiet)
 	s.Progress = bar.layers
-	bar.start("reading " + arg)
-	set, facts, ierr := inspect(ctx, s, src, sel, registry.Options{Insecure: o.insecure, CAFile: o.caFile}, env.Stdin)
-	bar.stop()
-	var ex *exit
+	var set *image.Set
+	var facts []*report.Facts
+	if ierr == nil {
+		bar.start("reading " + arg)
+		set, facts, ierr = inspect(reading, s, src, sel, registry.Options{Insecure: o.insecure, CAFile: o.caFile}, env.Stdin)
+		bar.stop()
+	}
 	if errors.As(ierr, &ex) {
 		return ierr
 	}
@@ -172,9 +177,9 @@ func runScan(ctx context.Context, env Env, o scanOptions, arg string) error {
 	}
 	switch doc.verdict {
 	case policy.Fail:
-		return &exit{exitFail, ""}
+		return &exit{code: exitFail}
 	case policy.Unknown:
-		return &exit{exitUnknown, ""}
+		return &exit{code: exitUnknown}
 	}
 	return nil
 }
@@ -220,7 +225,7 @@ func write(env Env, o scanOptions, doc document) (err error) {
 	if o.output != "" {
 		f, err := os.Create(o.output)
 		if err != nil {
-			return &exit{exitUsage, fmt.Sprintf("writing the report: %v", err)}
+			return &exit{code: exitUsage, msg: fmt.Sprintf("writing the report: %v", err)}
 		}
 		defer func() { err = cmp.Or(err, f.Close()) }()
 		w, style = f, report.Style{}

@@ -4,8 +4,6 @@
 //
 // An [Extractor] is data: a name, a version, a test on an entry and a pure function
 // of one file. [All] lists them; nothing registers itself. One file per family.
-// Formats that need no care of ours come from the osv-scalibr library behind the
-// same struct (scalibr.go).
 //
 // The room joins nothing: what spans files (ownership, replaced databases, hidden
 // files) is put together by inventory.Merge from the fragments.

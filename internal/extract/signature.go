@@ -3,6 +3,7 @@ package extract
 import (
 	"bytes"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/plimsoll/plimsoll/internal/inventory"
@@ -65,6 +66,7 @@ type binSig struct {
 	skip     int      // bytes of text before the version
 	marked   bool     // the mark was seen
 	versions []string // distinct, at most three
+	ids      []string // build IDs
 }
 
 // binSigsFor gives the signatures that the file's name calls for.
@@ -110,9 +112,11 @@ func binWordByte(c byte) bool {
 	return c == '.' || c == '/' || c == '-' || c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 }
 
-// findAny takes every string that is nothing but a version of three numbers: Redis and
-// its kin print theirs with %s, so that no text stands beside it. Versions below 4 are
-// those of the commands and formats that they are compatible with.
+// findAny takes strings that are nothing but a version of three numbers: Redis and its
+// kin print theirs with %s, so that no text stands beside it. There are others, of
+// commands and formats. Which one is the program's is told by its build ID: version,
+// time or host and time of the build, one digit and eight of a commit, unseparated
+// (release.c).
 func (x *binSig) findAny(b []byte, from, to int) {
 	x.marked = x.marked || bytes.Contains(b[from:min(to+len(x.text)-1, len(b))], x.text)
 	for i := from; i < to; i++ {
@@ -120,33 +124,63 @@ func (x *binSig) findAny(b []byte, from, to int) {
 		if j < 0 {
 			return
 		}
-		if i += j; i < 2 || b[i-2] != 0 || b[i-1] < '4' || b[i-1] > '9' {
+		if i += j; i < 2 || b[i-1] < '4' || b[i-1] > '9' || len(x.versions) > 64 {
 			continue
 		}
-		v := binNumber(b, i-1, 3, "\x00")
-		if v == "7.2.4" && x.name == "valkey" {
-			continue // the Redis version that Valkey says it is compatible with
+		if b[i-2] == 0 {
+			if v := binNumber(b, i-1, 3, "\x00"); v != "" && !slices.Contains(x.versions, v) {
+				x.versions = append(x.versions, v)
+			}
 		}
-		x.add(v)
+		if n := bytes.IndexByte(b[i:min(i+128, len(b))], 0); n > 20 && len(x.ids) < 16 && binCommit(b[i+n-9:i+n]) {
+			x.ids = append(x.ids, string(b[i-1:i+n]))
+		}
 	}
+}
+
+// binCommit reports whether b is the end of a build ID: a digit, eight of a commit.
+func binCommit(b []byte) bool {
+	for _, c := range b[1:] {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return b[0] == '0' || b[0] == '1'
+}
+
+// settle reduces the versions of findAny to the program's own.
+func (x *binSig) settle() {
+	if !x.marked {
+		x.versions = nil
+		return
+	}
+	own := ""
+	for _, v := range x.versions {
+		for _, id := range x.ids {
+			if strings.HasPrefix(id, v) && len(v) > len(own) {
+				own = v
+			}
+		}
+	}
+	if own != "" {
+		x.versions = []string{own}
+	}
+	x.versions = x.versions[:min(len(x.versions), 3)]
 }
 
 func (x *binSig) add(v string) {
 	if v == "" || len(x.versions) > 2 {
 		return
 	}
-	for _, have := range x.versions {
-		if have == v {
-			return
-		}
+	if !slices.Contains(x.versions, v) {
+		x.versions = append(x.versions, v)
 	}
-	x.versions = append(x.versions, v)
 }
 
 // report adds the runtime, if the file names one version of it and no other.
 func (x *binSig) report(p string, out *inventory.Fragment) {
-	if x.read == nil && !x.marked {
-		return
+	if x.read == nil {
+		x.settle()
 	}
 	switch len(x.versions) {
 	case 0:

@@ -182,9 +182,11 @@ func TestSignatures(t *testing.T) {
 		{"nginx", "nginx version: openresty/1.21.4.1\x00", "openresty 1.21.4.1"},
 		{"httpd", "\x00Apache/2.4.57\x00Apache/2.4\x00Apache/2\x00", "apache 2.4.57"},
 		{"apache2", "\x00Apache/2.4.57 (Debian)\x00", "apache 2.4.57"},
-		{"redis-server", "\x00redis_version:%s\r\n\x00\x007.2.3\x00\x002.6.0\x00", "redis 7.2.3"},
+		{"redis-server", "\x00redis_version:%s\r\n\x00\x006.2.3\x00\x002.6.0\x00", "redis 6.2.3"},
+		{"redis-server", "\x00redis_version:%s\r\n\x00\x007.2.3buildhost-1700000000000000000\x00\x007.0.0\x00\x007.2.3\x00", "redis 7.2.3"},
+		{"redis-check-aof", "A7.0.151790282056000000000\x00redis_version:%s\r\n\x007.0.1\x00\x007.0.15\x00\x006.0.0\x00", "redis 7.0.15"},
 		{"redis-server", "\x007.2.3\x00", ""}, // some other program of that name
-		{"valkey-server", "\x00valkey_version:%s\r\n\x008.0.1\x00\x007.2.4\x00", "valkey 8.0.1"},
+		{"valkey-server", "\x00valkey_version:%s\r\n\x008.0.1\x00\x007.2.4\x008.0.1host-17000000000abcdef01\x00", "valkey 8.0.1"},
 		{"memcached", "\x00memcached 1.6.21\x00", "memcached 1.6.21"},
 		{"postgres", "\x00postgres (PostgreSQL) 15.3\n\x00", "postgresql 15.3"},
 		{"postgres", "\x00postgres (PostgreSQL) 9.6.24\n\x00", "postgresql 9.6.24"},

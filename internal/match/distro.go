@@ -136,7 +136,7 @@ func majorMinor(v string) string {
 
 // debianCodenames serve testing and unstable, whose os-release has no VERSION_ID.
 var debianCodenames = map[string]string{
-	"bullseye": "11", "bookworm": "12", "trixie": "13", "forky": "14", "duke": "15",
+	"bullseye": "11", "bookworm": "12", "trixie": "13", "forky": "14", "duke": "15", "sid": "sid",
 }
 
 // eol gives the last day of free security support by the distribution itself, by

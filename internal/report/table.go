@@ -156,7 +156,11 @@ func (t *table) skipped(skipped []Skipped) {
 const footLabel = len("advisories")
 
 func (t *table) foot(r *Report) {
-	say := func(label, text string) { t.labelled(t.faint(label), label, footLabel, Printable(text)) }
+	said := false
+	say := func(label, text string) {
+		t.labelled(t.faint(label), label, footLabel, Printable(text))
+		said = true
+	}
 	for _, c := range r.Coverage {
 		if c.Matched == c.Packages && c.Note == "" {
 			continue
@@ -181,7 +185,9 @@ func (t *table) foot(r *Report) {
 	if r.Timing != nil && (len(r.Image.Layers) > 0 || len(r.Packages) > 0) {
 		say("time", duration(r.Timing))
 	}
-	t.line()
+	if said {
+		t.line()
+	}
 	t.line(t.verdict(r.Verdict.Value), t.bold(total(r)))
 	t.reasons(r.Verdict.Reasons)
 	t.line()
@@ -210,6 +216,8 @@ func duration(m *Timing) string {
 		return took
 	case m.LayersCached == 0:
 		return took + ", " + count(m.LayersRead, "layer") + " read"
+	case m.LayersRead == 0:
+		return took + ", " + count(m.LayersCached, "layer") + " known from before"
 	}
 	return fmt.Sprintf("%s, %s read, %d known from before", took, count(m.LayersRead, "layer"), m.LayersCached)
 }
