@@ -26,19 +26,25 @@ import (
 
 // programs are what tests use besides Go, with the Debian package that brings each.
 var programs = map[string]string{
-	"buildah":         "buildah",
-	"debootstrap":     "debootstrap",
-	"dockerd":         "docker.io",
-	"docker-registry": "docker-registry",
-	"dpkg":            "dpkg",
-	"gcc":             "gcc",
-	"git":             "git",
-	"htpasswd":        "apache2-utils",
-	"podman":          "podman",
-	"rpm":             "rpm",
-	"skopeo":          "skopeo",
-	"umoci":           "umoci",
-	"zstd":            "zstd",
+	"/usr/bin/python3": "python3",
+	"bash":             "bash",
+	"buildah":          "buildah",
+	"cpan":             "perl", // with its modules
+	"curl":             "curl",
+	"debootstrap":      "debootstrap",
+	"docker-registry":  "docker-registry",
+	"dockerd":          "docker.io",
+	"dpkg":             "dpkg",
+	"gcc":              "gcc",
+	"git":              "git",
+	"node":             "nodejs",
+	"openssl":          "openssl",
+	"podman":           "podman",
+	"rpm":              "rpm",
+	"skopeo":           "skopeo",
+	"sqlite3":          "sqlite3",
+	"umoci":            "umoci",
+	"zstd":             "zstd",
 }
 
 func main() {
@@ -104,8 +110,12 @@ func setUp(ctx context.Context) []string {
 	if len(packages) > 0 && os.Getuid() == 0 && exists("/etc/debian_version") {
 		fmt.Println("installing", strings.Join(packages, " "))
 		env := append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-		if err := step(ctx, env, "apt-get", "-qq", "update"); err == nil {
-			step(ctx, env, "apt-get", append([]string{"-qq", "install", "-y", "--no-install-recommends"}, packages...)...)
+		err := step(ctx, env, "apt-get", "-qq", "update")
+		if err == nil {
+			err = step(ctx, env, "apt-get", append([]string{"-qq", "install", "-y", "--no-install-recommends"}, packages...)...)
+		}
+		if err != nil {
+			fmt.Println(" ", err)
 		}
 		missing, packages = look()
 	}

@@ -110,7 +110,7 @@ func (r *langJSON) each(open, end byte, fn func(key []byte) error) error {
 				return r.unexpected(c, "':'")
 			}
 			r.i++
-			c = r.peek()
+			r.peek()
 		} else if c == 0 || c == ',' || c == end {
 			return r.unexpected(c, "a value")
 		}

@@ -151,7 +151,7 @@ func osReleaseVars(d *osDraft, body string) map[string]string {
 // quotes a backslash keeps one of $ " \ ` and outside of quotes any character. False
 // if a quote is not closed.
 func osReleaseUnquote(s string) (string, bool) {
-	if strings.IndexAny(s, "'\"\\ \t#") < 0 {
+	if !strings.ContainsAny(s, "'\"\\ \t#") {
 		return s, true
 	}
 	var b strings.Builder

@@ -23,9 +23,7 @@ var portageContents = Extractor{
 		if !ok || name == "" || strings.Contains(pf, "/") {
 			return nil, fmt.Errorf("the folder %.100q does not name a package and version", f.Dir())
 		}
-		if strings.HasPrefix(name, "-MERGING-") {
-			name = strings.TrimPrefix(name, "-MERGING-")
-		}
+		name = strings.TrimPrefix(name, "-MERGING-")
 		body, err := f.Bytes()
 		if err != nil {
 			return nil, fmt.Errorf("reading a list of files: %w", err)

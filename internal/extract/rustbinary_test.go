@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/zlib"
 	"encoding/binary"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -147,7 +146,7 @@ func FuzzRustAudit(f *testing.F) {
 		if got != nil {
 			for _, p := range got.Packages {
 				if p.Type == "cargo" && (p.Name == "" || p.Evidence != inventory.Binary) {
-					t.Error(fmt.Sprintf("%+v", p))
+					t.Errorf("%+v", p)
 				}
 			}
 		}

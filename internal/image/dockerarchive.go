@@ -136,7 +136,8 @@ func dockerLayer(f files, name string, diffID Digest) (Layer, error) {
 	st, err := f.stat(name)
 	if err != nil {
 		missing := err
-		return Layer{Digest: diffID, DiffID: diffID, MediaType: MediaDockerLayer, Size: -1,
+		// That the layer is missing is said when it is opened: the rest can be read.
+		return Layer{Digest: diffID, DiffID: diffID, MediaType: MediaDockerLayer, Size: -1, //nolint:nilerr
 			Open: func(context.Context) (io.ReadCloser, error) {
 				return nil, fmt.Errorf("layer %s: %w", diffID, missing)
 			}}, nil

@@ -136,7 +136,8 @@ func validHost(h string) error {
 	if len(h) > 255 {
 		return fmt.Errorf("registry is longer than 255 characters")
 	}
-	host, port, hasPort := h, "", false
+	var host, port string
+	var hasPort bool
 	if strings.HasPrefix(h, "[") {
 		end := strings.IndexByte(h, ']')
 		if end < 0 {

@@ -123,7 +123,7 @@ func walkTar(ctx context.Context, r io.Reader, tell func() int64, size int64, ea
 		name := cleanName(h.Name)
 		e := &entry{off: tell(), size: h.Size}
 		switch h.Typeflag {
-		case tar.TypeReg, tar.TypeRegA, tar.TypeCont:
+		case tar.TypeReg, tar.TypeCont:
 			if sparse(h) {
 				e.odd = "is stored as a sparse file"
 			}

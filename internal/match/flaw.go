@@ -43,8 +43,7 @@ var rules = [...]string{
 func group(stmts []statement) [][]statement {
 	parent := make([]int, len(stmts))
 	first := make(map[string]int, 2*len(stmts))
-	var root func(int) int
-	root = func(i int) int {
+	root := func(i int) int {
 		for parent[i] != i {
 			parent[i] = parent[parent[i]]
 			i = parent[i]

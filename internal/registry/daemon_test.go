@@ -194,11 +194,15 @@ func TestDaemonAnswers(t *testing.T) {
 		read error
 	}{
 		{name: "saved", act: func(w http.ResponseWriter, r *http.Request) { w.Write(saved) }},
-		{name: "refused", act: func(w http.ResponseWriter, r *http.Request) { http.Error(w, `{"message":"no\u001b[31m way"}`, 403) },
+		{name: "refused", act: func(w http.ResponseWriter, r *http.Request) {
+			http.Error(w, `{"message":"no\u001b[31m way"}`, http.StatusForbidden)
+		},
 			want: image.ErrAuth, say: "no [31m way"},
 		{name: "broken", act: func(w http.ResponseWriter, r *http.Request) { http.Error(w, `{"message":"disk full"}`, 500) },
 			want: errAny, say: "it answered 500: disk full"},
-		{name: "redirected", act: func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/", 302) },
+		{name: "redirected", act: func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusFound)
+		},
 			want: errAny, say: "302"},
 		{name: "cut", act: func(w http.ResponseWriter, r *http.Request) {
 			w.Write(saved[:1000])

@@ -272,7 +272,7 @@ func (w *walk) entry(h *tar.Header) (Entry, bool) {
 	}
 	e := Entry{Path: p, Mode: uint32(h.Mode) & 0o7777, UID: h.Uid, GID: h.Gid}
 	switch h.Typeflag {
-	case tar.TypeReg, tar.TypeRegA, tar.TypeGNUSparse, tar.TypeCont:
+	case tar.TypeReg, tar.TypeGNUSparse, tar.TypeCont:
 		e.Kind, e.Size = Regular, h.Size
 		if strings.HasSuffix(h.Name, "/") { // V7 tar writes folders so
 			e.Kind, e.Size = Dir, 0

@@ -42,14 +42,6 @@ func pieces(s Scheme) []string {
 	return append(common, own[s]...)
 }
 
-// versions generates valid versions of a scheme.
-func versions(s Scheme) *rapid.Generator[string] {
-	piece := rapid.SampledFrom(pieces(s))
-	return rapid.Custom(func(t *rapid.T) string {
-		return validFrom(s, rapid.SliceOfN(piece, 1, 6).Draw(t, "pieces"))
-	})
-}
-
 // near generates n valid versions that differ in few pieces.
 func near(s Scheme, n int) *rapid.Generator[[]string] {
 	piece := rapid.SampledFrom(pieces(s))

@@ -84,8 +84,8 @@ func (r *mavenReader) raw() (t mavenToken, dash, ok bool) {
 	}
 	first, dash := r.prev == 0, r.prev == '-'
 	s := r.rest
-	n := 0
-	if n = digits(s); n > 0 {
+	n := digits(s)
+	if n > 0 {
 		t = mavenToken{class: mavenDotted, text: s[:n]}
 	} else {
 		for n < len(s) && s[n] != '.' && s[n] != '-' && !isDigit(s[n]) {
