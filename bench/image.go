@@ -19,7 +19,7 @@ import (
 )
 
 // debian are the packages whose dependencies make the base more than 400 packages.
-const debian = "python3,python3-pip,python3-django,python3-scipy,nodejs,npm,maven,git,curl,vim,postgresql-client,nginx-light,imagemagick,gdb"
+const debian = "python3,python3-pip,python3-django,nodejs,npm,maven,git,curl,nginx-light"
 
 // npm are top-level packages whose dependencies make a tree of some thousand.
 var npm = []string{"express@4", "webpack@5", "jest@29", "eslint@8", "react@18", "react-dom@18", "@angular/core@17", "typescript@5", "lodash@4", "aws-sdk@2", "next@14"}

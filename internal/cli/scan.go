@@ -132,6 +132,7 @@ func runScan(ctx context.Context, env Env, o scanOptions, arg string) error {
 	// promise, and bodies of files that are held in memory are bounded apart.
 	if env.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(softMemory)
+		debug.SetGCPercent(gcPercent)
 	}
 	s := scan.New(rootfs.DefaultLimits(), nil)
 	if !o.noCache {
@@ -186,6 +187,9 @@ func runScan(ctx context.Context, env Env, o scanOptions, arg string) error {
 
 // softMemory is where the garbage collector starts to work harder, in bytes.
 const softMemory = 110 << 20
+
+// gcPercent lets a short run with little in memory do without collecting most of the time.
+const gcPercent = 400
 
 // document is one report or several.
 type document struct {

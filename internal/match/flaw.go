@@ -7,7 +7,6 @@ import (
 
 	"github.com/plimsoll/plimsoll/internal/advisory"
 	"github.com/plimsoll/plimsoll/internal/finding"
-	"github.com/plimsoll/plimsoll/internal/inventory"
 )
 
 // rank orders sources: the lower one's word counts. A distribution's own tracker
@@ -79,20 +78,20 @@ func group(stmts []statement) [][]statement {
 	return out
 }
 
-// judge turns the statements on one flaw into a finding, if the winner says so.
-func (m *matcher) judge(p *inventory.Package, g []statement) error {
+// judge turns the statements on one flaw into a finding, without package and place;
+// false if the winner says that the version is not affected.
+func (m *matcher) judge(g []statement) (finding.Finding, bool, error) {
 	slices.SortStableFunc(g, func(a, b statement) int {
 		return cmp.Or(cmp.Compare(a.rank, b.rank), affectsFirst(a, b), strings.Compare(a.Source, b.Source), strings.Compare(a.Advisory, b.Advisory))
 	})
 	win := &g[0]
 	if !win.Affects {
-		return nil
+		return finding.Finding{}, false, nil
 	}
 	f := finding.Finding{
-		Kind: finding.Vulnerability, Package: p, State: win.State, FixedVersion: win.Fixed,
+		Kind: finding.Vulnerability, State: win.State, FixedVersion: win.Fixed,
 		Source: win.Source, Advisory: win.Advisory, Rule: rules[win.rank],
 		Severity: win.Severity, SeveritySource: win.Source,
-		Location:  finding.Location{Path: p.Locations[0].Path, Layer: p.Locations[0].Layer},
 		Published: win.rec.Published, URL: win.rec.URL,
 	}
 	ids := map[string]bool{}
@@ -111,7 +110,7 @@ func (m *matcher) judge(p *inventory.Package, g []statement) error {
 	}
 	f.ID, f.Aliases = name(win, ids)
 	if err := m.describe(&f); err != nil {
-		return err
+		return f, false, err
 	}
 	if f.Severity == advisory.SeverityUnknown {
 		f.SeveritySource = ""
@@ -119,8 +118,7 @@ func (m *matcher) judge(p *inventory.Package, g []statement) error {
 	if f.URL == "" {
 		f.URL = page(f.ID)
 	}
-	m.res.Findings = append(m.res.Findings, f)
-	return nil
+	return f, true, nil
 }
 
 func affectsFirst(a, b statement) int {

@@ -60,7 +60,7 @@ type Coverage struct {
 // Match holds inv against db. The error is that of a broken snapshot or a cancelled
 // context; no result may be used with it.
 func Match(ctx context.Context, inv *inventory.Inventory, db Lookup) (*Result, error) {
-	m := &matcher{ctx: ctx, inv: inv, db: db, res: &Result{}, cover: map[string]*Coverage{}, enriched: map[string]enriched{}, used: map[string]bool{}}
+	m := &matcher{ctx: ctx, inv: inv, db: db, res: &Result{}, cover: map[string]*Coverage{}, enriched: map[string]enriched{}, used: map[string]bool{}, memo: map[memoKey][]finding.Finding{}}
 	m.release()
 	for i := range inv.Packages {
 		if err := ctx.Err(); err != nil {
@@ -86,7 +86,12 @@ type matcher struct {
 	enriched map[string]enriched
 	used     map[string]bool // ecosystems looked up
 	stmts    []statement
+	// memo keeps what was found for a source package and version: the other packages
+	// built from it have the same flaws.
+	memo map[memoKey][]finding.Finding
 }
+
+type memoKey struct{ ecosystem, name, version, arch, module string }
 
 type enriched struct {
 	advisory.Enrichment
@@ -251,34 +256,58 @@ type statement struct {
 
 // flaws collects what all records say of one package and turns it into findings.
 func (m *matcher) flaws(p *inventory.Package, ecosystems []string, name, v string) error {
+	key := memoKey{ecosystems[0], name, v, p.Arch, p.Module}
+	found, ok := m.memo[key]
+	if !ok {
+		var err error
+		if found, err = m.find(p, ecosystems, name, v); err != nil {
+			return err
+		}
+		m.memo[key] = found
+	}
+	for _, f := range found {
+		f.Package = p
+		f.Location = finding.Location{Path: p.Locations[0].Path, Layer: p.Locations[0].Layer}
+		m.res.Findings = append(m.res.Findings, f)
+	}
+	return nil
+}
+
+// find gives the flaws of version v of a name; p tells architecture and module.
+func (m *matcher) find(p *inventory.Package, ecosystems []string, name, v string) ([]finding.Finding, error) {
 	m.stmts = m.stmts[:0]
 	for _, eco := range ecosystems {
 		scheme, ok := version.For(eco)
 		if !ok {
-			return fmt.Errorf("matching %s: no version order is known for %s", name, eco)
+			return nil, fmt.Errorf("matching %s: no version order is known for %s", name, eco)
 		}
 		m.used[eco] = true
 		if err := scheme.Valid(v); err != nil {
 			m.res.Unknowns = append(m.res.Unknowns, inventory.Unknown{Reason: inventory.AnalysisPartial, Subject: p.Type + " " + name,
 				Detail: fmt.Sprintf("its version %q cannot be ordered: %v", v, err)})
-			return nil
+			return nil, nil
 		}
 		for rec, err := range m.db.Lookup(m.ctx, eco, name) {
 			if err != nil {
-				return fmt.Errorf("looking up %s in %s: %w", name, eco, err)
+				return nil, fmt.Errorf("looking up %s in %s: %w", name, eco, err)
 			}
 			m.record(p, scheme, eco, v, rec)
 		}
 	}
-	if len(m.stmts) == 0 {
-		return nil
+	if !slices.ContainsFunc(m.stmts, func(s statement) bool { return s.Affects }) {
+		return nil, nil
 	}
+	var out []finding.Finding
 	for _, g := range group(m.stmts) {
-		if err := m.judge(p, g); err != nil {
-			return err
+		f, affected, err := m.judge(g)
+		if err != nil {
+			return nil, err
+		}
+		if affected {
+			out = append(out, f)
 		}
 	}
-	return nil
+	return out, nil
 }
 
 // record adds what rec says of version v.

@@ -3,8 +3,11 @@ package report
 import (
 	"bufio"
 	_ "embed"
-	"encoding/json"
 	"io"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	jsonv1 "github.com/go-json-experiment/json/v1"
 
 	"github.com/plimsoll/plimsoll/internal/inventory"
 	"github.com/plimsoll/plimsoll/internal/policy"
@@ -13,13 +16,13 @@ import (
 // JSON writes a *Report or *List to w, indented, with a final newline. Equal documents
 // give equal bytes. Strings that are no valid UTF-8 have the bad bytes replaced.
 func JSON(w io.Writer, doc any) error {
-	b := bufio.NewWriter(w)
-	e := json.NewEncoder(b)
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
-	if err := e.Encode(doc); err != nil {
+	b := bufio.NewWriterSize(w, 64<<10)
+	err := json.MarshalWrite(b, doc, json.Deterministic(true), jsontext.AllowInvalidUTF8(true),
+		jsontext.WithIndent("  "), jsonv1.OmitEmptyWithLegacySemantics(true))
+	if err != nil {
 		return err
 	}
+	b.WriteByte('\n')
 	return b.Flush()
 }
 
