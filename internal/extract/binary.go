@@ -18,6 +18,7 @@ import (
 var binaryExtractor = Extractor{
 	Name: "binary", Doc: "executables: Go build info, Rust audit data, signatures of runtimes", Version: 1,
 	Want:    binWant,
+	Named:   func(e rootfs.Entry) bool { return len(binSigsFor(e.Path)) > 0 },
 	Extract: binExtract,
 }
 

@@ -30,6 +30,10 @@ type Extractor struct {
 	// Want tests path, kind, mode and size only. It must be cheap: it is asked for
 	// every entry of every layer.
 	Want func(rootfs.Entry) bool
+	// Named reports, of a wanted entry, that its name decides what is found in it, so
+	// that a hard link must be read under its own name even if its content was read
+	// under another and gave nothing. Nil if the name decides no more than Want.
+	Named func(rootfs.Entry) bool
 	// Extract reads one wanted file. It returns a nil fragment when the file turns out
 	// to hold nothing of interest. An error means the file could not be read as
 	// what it claims to be; together with a fragment, that a part was. Extract is

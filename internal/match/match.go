@@ -168,8 +168,31 @@ func (m *matcher) pkg(p *inventory.Package) error {
 		c.Note = "packages without group or version are listed only"
 		return nil
 	}
+	if p.Type == "generic" {
+		// These advisories are for what one distributor packs: no record at all on a
+		// name means that nobody watches it, not that nothing is wrong with it.
+		watched, err := m.watched(lang.ecosystem, name)
+		if err != nil {
+			return err
+		}
+		if !watched {
+			c.Note = "programs that no advisory source names are listed only"
+			return nil
+		}
+	}
 	c.Matched++
 	return m.flaws(p, []string{lang.ecosystem}, name, v)
+}
+
+// watched reports whether there is any record on a name.
+func (m *matcher) watched(ecosystem, name string) (bool, error) {
+	for _, err := range m.db.Lookup(m.ctx, ecosystem, name) {
+		if err != nil {
+			return false, fmt.Errorf("looking up %s in %s: %w", name, ecosystem, err)
+		}
+		return true, nil
+	}
+	return false, nil
 }
 
 // kernels are sources whose packages in a container run no kernel code: a container
@@ -436,12 +459,18 @@ func (m *matcher) enrich(id string) (enriched, error) {
 }
 
 func (m *matcher) finish() {
+	matched := 0
 	for _, c := range m.cover {
 		m.res.Coverage = append(m.res.Coverage, *c)
+		matched += c.Matched
 		if !isOS(c.Type) && c.Matched < c.Packages && c.Ecosystem != "" && !m.db.Covers(c.Ecosystem) {
 			m.res.Unknowns = append(m.res.Unknowns, inventory.Unknown{Reason: inventory.AnalysisPartial, Subject: c.Ecosystem,
 				Detail: fmt.Sprintf("%d packages could not be matched: %s", c.Packages-c.Matched, c.Note)})
 		}
+	}
+	if matched == 0 && len(m.inv.Packages) > 0 && len(m.res.Unknowns) == 0 {
+		m.res.Unknowns = append(m.res.Unknowns, inventory.Unknown{Reason: inventory.NoPackagesIdentified, Subject: "image",
+			Detail: "packages were found, but none that any advisory source speaks of; this does not mean that nothing is wrong with them"})
 	}
 	m.res.Ecosystems = slices.Sorted(maps.Keys(m.used))
 	slices.SortFunc(m.res.Coverage, func(a, b Coverage) int { return strings.Compare(a.Type, b.Type) })

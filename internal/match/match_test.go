@@ -222,12 +222,12 @@ func TestMatch(t *testing.T) {
 
 // TestUnmatchedIsNeverSilent: what cannot be matched leaves an unknown or a note.
 func TestUnmatchedIsNeverSilent(t *testing.T) {
-	db := []string{"debian-tracker CVE-1 Debian:12|a <2", "osv-npm GHSA-1 npm|x <2.0.0"}
+	db := []string{"debian-tracker CVE-1 Debian:12|a <2", "osv-npm GHSA-1 npm|x <2.0.0", "osv-bitnami BIT-1 Bitnami|node <2.0.0"}
 	tests := []struct {
 		name   string
 		distro *inventory.Distro
 		pkg    inventory.Package
-		reason inventory.Reason // "" if a note is enough
+		reason inventory.Reason
 	}{
 		{"no os-release", nil, pkg("deb", "a", "1"), inventory.DistroUnsupported},
 		{"a distribution nobody reads for", distro("fancyos", "1"), pkg("rpm", "a", "1"), inventory.DistroUnsupported},
@@ -236,8 +236,9 @@ func TestUnmatchedIsNeverSilent(t *testing.T) {
 		{"a distribution without data", distro("alpine", "3.20.1"), pkg("apk", "a", "1-r0"), inventory.FeedMissing},
 		{"a language without data", nil, pkg("pypi", "a", "1"), inventory.AnalysisPartial},
 		{"a version nobody can order", distro("debian", "12"), pkg("deb", "a", "not a version!"), inventory.AnalysisPartial},
-		{"a type without advisories", nil, pkg("luarocks", "a", "1"), ""},
-		{"a main module without version", nil, pkg("npm", "x", ""), ""},
+		{"a type without advisories", nil, pkg("luarocks", "a", "1"), inventory.NoPackagesIdentified},
+		{"a program nobody watches", nil, pkg("generic", "busybox", "1.33.0"), inventory.NoPackagesIdentified},
+		{"a main module without version", nil, pkg("npm", "x", ""), inventory.NoPackagesIdentified},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -253,10 +254,10 @@ func TestUnmatchedIsNeverSilent(t *testing.T) {
 			for _, u := range res.Unknowns {
 				reasons = append(reasons, u.Reason)
 			}
-			if tt.reason != "" && !slices.Contains(reasons, tt.reason) {
+			if !slices.Contains(reasons, tt.reason) {
 				t.Errorf("unknowns %v, want %s", reasons, tt.reason)
 			}
-			if tt.reason == "" && (len(res.Coverage) != 1 || res.Coverage[0].Note == "") {
+			if tt.reason == inventory.NoPackagesIdentified && (len(res.Coverage) != 1 || res.Coverage[0].Note == "") {
 				t.Errorf("coverage %+v says nothing", res.Coverage)
 			}
 		})

@@ -201,11 +201,12 @@ func (c *collector) hardLinks(ctx context.Context, changes *rootfs.Changes, agai
 			continue // in a layer below, or nowhere: see Scanner.assemble
 		}
 		for i := range c.extractors {
-			if !c.extractors[i].Want(rootfs.Entry{Path: e.Path, Mode: target.Mode, Size: target.Size}) {
+			x, as := &c.extractors[i], rootfs.Entry{Path: e.Path, Mode: target.Mode, Size: target.Size}
+			if !x.Want(as) {
 				continue
 			}
 			frag, visited := c.got[site{i, target.Path}]
-			if !visited {
+			if !visited || frag == nil && x.Named != nil && x.Named(as) {
 				missing[target.Path] = append(missing[target.Path], site{i, e.Path})
 			} else if frag != nil {
 				c.got[site{i, e.Path}] = moved(frag, e.Path)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -263,7 +264,7 @@ func Failed(name string, err error) *report.Facts {
 	switch {
 	case errors.Is(err, image.ErrAuth):
 		u.Reason = inventory.AuthFailed
-	case errors.Is(err, image.ErrNotFound):
+	case errors.Is(err, image.ErrNotFound), errors.Is(err, fs.ErrNotExist):
 		u.Reason = inventory.NotFound
 	case errors.Is(err, image.ErrPlatform):
 		u.Reason = inventory.PlatformMissing
