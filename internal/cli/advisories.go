@@ -2,8 +2,11 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,7 +25,7 @@ import (
 func newAdvisories(env Env) *cobra.Command {
 	c := &cobra.Command{
 		Use: "advisories", Short: "Build the snapshot of what is known against software",
-		Args: cobra.NoArgs,
+		Args: subcommand,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(newBuild(env))
@@ -49,7 +52,7 @@ https://HOST/PATH stands at FROM/HOST/PATH. Publishers that a mirror does not ha
 are named and left out; a record that cannot be read is counted and left out.`,
 		Example: `  plimsoll advisories build
   plimsoll advisories build --from /srv/mirror --out ./advisories`,
-		Args: cobra.NoArgs,
+		Args: none,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if o.out == "" {
 				o.out = filepath.Join(cacheDir(env), "advisories")
@@ -72,7 +75,10 @@ func runBuild(ctx context.Context, env Env, o buildOptions) error {
 	}
 	origin, err := feed.NewOrigin(o.from)
 	if err != nil {
-		return err
+		if _, serr := os.Stat(o.from); errors.Is(serr, fs.ErrNotExist) && !strings.Contains(o.from, "://") {
+			return &exit{code: exitNotFound, msg: err.Error()}
+		}
+		return usage("--from: %v", err)
 	}
 	bar := newProgress(env, o.quiet)
 	bar.start("fetching advisories")

@@ -87,13 +87,8 @@ Exit codes: 0 pass or warn · 1 policy failed · 2 usage or configuration error 
 		Version:       Version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usage("there is no command %q: see plimsoll --help", args[0])
-			}
-			return nil
-		},
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		Args:          subcommand,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetOut(env.Stdout)
 	root.SetErr(env.Stderr)
@@ -108,7 +103,7 @@ Exit codes: 0 pass or warn · 1 policy failed · 2 usage or configuration error 
 
 func newVersion(env Env) *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		Use: "version", Short: "Print the version", Args: none,
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintln(env.Stdout, "plimsoll "+Version())
 			return err
@@ -141,6 +136,22 @@ func Version() string {
 		return "devel"
 	}
 	return "devel-" + commit + dirty
+}
+
+// subcommand refuses what is not the name of a command below c.
+func subcommand(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usage("there is no command %q: see %s --help", args[0], c.CommandPath())
+	}
+	return nil
+}
+
+// none wants no argument.
+func none(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usage("%s takes flags only, but there is %q: see %s --help", c.CommandPath(), args[0], c.CommandPath())
+	}
+	return nil
 }
 
 // one wants exactly one argument, called name in the refusal.

@@ -158,16 +158,13 @@ func runScan(ctx context.Context, env Env, o scanOptions, arg string) error {
 		facts, set = []*report.Facts{scan.Failed(arg, ierr)}, nil
 	}
 	j := scan.Judge{Policy: pol, AsOf: asOf, MaxFeedAge: maxAge, Analyser: Version(), Timing: !o.noTiming}
-	if db != nil {
-		j.Snapshot = db
-	}
 	var reports []*report.Report
 	for _, f := range facts {
-		r, err := j.Report(ctx, f)
+		a, err := scan.Assess(ctx, f, db)
 		if err != nil {
 			return err
 		}
-		reports = append(reports, r)
+		reports = append(reports, j.Report(a))
 	}
 	doc := join(arg, set, reports, sel)
 	if err := write(env, o, doc); err != nil {

@@ -52,7 +52,7 @@ type Package struct {
 // plain name.
 func (p *Package) FullName() string {
 	switch {
-	case p.Namespace == "" || isOS(p.Type):
+	case p.Namespace == "" || IsOS(p.Type):
 		return p.Name
 	case p.Type == "maven":
 		return p.Namespace + ":" + p.Name

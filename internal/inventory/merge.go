@@ -140,8 +140,9 @@ func (m *merger) own(o Owner, layer int) {
 	}
 }
 
-// osTypes are the package types whose managers own files.
-func isOS(typ string) bool {
+// IsOS reports whether packages of this type are a distribution's: their managers own
+// files, and their distribution publishes what is wrong with them.
+func IsOS(typ string) bool {
 	switch typ {
 	case "deb", "apk", "rpm", "alpm", "opkg", "ebuild":
 		return true
@@ -158,7 +159,7 @@ func (m *merger) add(p Package, f Fragment, layer int) {
 	for i := range p.Locations {
 		p.Locations[i].Layer = layer
 	}
-	if isOS(p.Type) {
+	if IsOS(p.Type) {
 		if p.Namespace == "" && m.inv.Distro != nil {
 			p.Namespace = namespace(m.inv.Distro.ID)
 		}

@@ -36,7 +36,7 @@ func (p *Package) PURL(d *Distro) string {
 		b.WriteByte('=')
 		escape(&b, value, true)
 	}
-	if isOS(p.Type) {
+	if IsOS(p.Type) {
 		epoch, _ := p.rpmEpoch()
 		qualifier("arch", p.Arch)
 		if d != nil && d.ID != "" {

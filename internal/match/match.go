@@ -100,7 +100,7 @@ type enriched struct {
 
 // release finds out which advisories speak for the distribution.
 func (m *matcher) release() {
-	hasOS := slices.ContainsFunc(m.inv.Packages, func(p inventory.Package) bool { return isOS(p.Type) })
+	hasOS := slices.ContainsFunc(m.inv.Packages, func(p inventory.Package) bool { return inventory.IsOS(p.Type) })
 	d := m.inv.Distro
 	unknown := func(r inventory.Reason, subject, detail string) {
 		m.osNote = detail
@@ -127,14 +127,6 @@ func (m *matcher) release() {
 	}
 }
 
-func isOS(typ string) bool {
-	switch typ {
-	case "deb", "apk", "rpm", "alpm", "opkg", "ebuild":
-		return true
-	}
-	return false
-}
-
 func (m *matcher) coverage(p *inventory.Package, ecosystem string) *Coverage {
 	c := m.cover[p.Type]
 	if c == nil {
@@ -146,7 +138,7 @@ func (m *matcher) coverage(p *inventory.Package, ecosystem string) *Coverage {
 }
 
 func (m *matcher) pkg(p *inventory.Package) error {
-	if isOS(p.Type) {
+	if inventory.IsOS(p.Type) {
 		return m.osPackage(p)
 	}
 	lang, ok := languages[p.Type]
@@ -260,7 +252,7 @@ func (m *matcher) isForeign(name string) bool {
 	if m.foreign == nil {
 		m.foreign = map[string]bool{}
 		for i := range m.inv.Packages {
-			if p := &m.inv.Packages[i]; isOS(p.Type) && isForeignBuild(p) {
+			if p := &m.inv.Packages[i]; inventory.IsOS(p.Type) && isForeignBuild(p) {
 				m.foreign[p.Name] = true
 			}
 		}
@@ -463,7 +455,7 @@ func (m *matcher) finish() {
 	for _, c := range m.cover {
 		m.res.Coverage = append(m.res.Coverage, *c)
 		matched += c.Matched
-		if !isOS(c.Type) && c.Matched < c.Packages && c.Ecosystem != "" && !m.db.Covers(c.Ecosystem) {
+		if !inventory.IsOS(c.Type) && c.Matched < c.Packages && c.Ecosystem != "" && !m.db.Covers(c.Ecosystem) {
 			m.res.Unknowns = append(m.res.Unknowns, inventory.Unknown{Reason: inventory.AnalysisPartial, Subject: c.Ecosystem,
 				Detail: fmt.Sprintf("%d packages could not be matched: %s", c.Packages-c.Matched, c.Note)})
 		}

@@ -126,12 +126,19 @@ func (t *table) packages(r *Report, ps []*Package) {
 		names = fitting(names, t.room(2+lipgloss.Width(v)))
 	}
 	name := strings.Join(names, ", ")
-	if t.Width > 0 && lipgloss.Width(name+v+where)+4 > t.room(0) {
-		t.line(t.bold(name), v)
-		t.line("  " + t.faint(where))
+	switch {
+	case t.fits(name, v, where):
+		t.line(t.bold(name), v, t.faint(where))
 		return
+	case t.fits(name, v):
+		t.line(t.bold(name), v)
+	default:
+		for _, line := range wrap(name, t.room(0)) {
+			t.line(t.bold(line))
+		}
+		t.below(2, v, nil)
 	}
-	t.line(t.bold(name), v, t.faint(where))
+	t.below(2, where, t.faint)
 }
 
 // fitting shortens a list of names to what fits into width columns, at least one.
@@ -151,27 +158,37 @@ func fitting(names []string, width int) []string {
 	return []string{names[0], fmt.Sprintf("%d more", len(names)-1)}
 }
 
+// leastTitle is how many columns of a title are worth showing.
+const leastTitle = 16
+
 func (t *table) finding(f *Finding, c columns) {
 	id, how := Printable(f.ID), fix(f)
 	row := "  " + t.severity(f.Severity) + pad(f.Severity, c.severity) + "  " + id + pad(id, c.id)
+	mark, title := "", Printable(f.Title)
+	if f.Exploited != nil {
+		mark = "exploited"
+	}
+	// What to do, and that it is urgent, is worth a line of its own before it is cut away.
+	if !t.fits(row, how, mark) {
+		t.line(row)
+		t.below(4, how, nil)
+		t.below(4, mark, t.alarm)
+		return
+	}
 	shown := how
 	if f.FixedVersion == "" {
 		shown = t.faint(how)
 	}
-	mark, title := "", Printable(f.Title)
-	if f.Exploited != nil {
-		mark = t.paint("exploited", "1", true)
-	}
-	// What to do is worth a line of its own before it is cut away.
-	if t.Width > 0 && lipgloss.Width(row)+2+lipgloss.Width(how) > t.room(0) {
-		t.line(row)
-		t.line("    "+shown, mark)
-		return
-	}
 	if mark != "" && title != "" {
 		mark += ": "
 	}
-	t.line(row+"  "+shown+pad(how, c.fix), mark+title)
+	whole := row + "  " + how + pad(how, c.fix)
+	switch room := t.room(lipgloss.Width(whole) + 2 + len(mark)); {
+	case title != "" && (t.Width <= 0 || room >= min(leastTitle, lipgloss.Width(title))):
+		t.line(row, shown+pad(how, c.fix), t.alarm(mark)+title)
+	default:
+		t.line(row, shown, t.alarm(strings.TrimSuffix(mark, ": ")))
+	}
 }
 
 // fix says what to do about a finding.

@@ -87,6 +87,31 @@ func (t *table) labelled(label, plain string, width int, text string) {
 	}
 }
 
+// fits tells whether parts, two spaces between those that are not empty, fit into a line.
+func (t *table) fits(parts ...string) bool {
+	n := -2
+	for _, s := range parts {
+		if s != "" {
+			n += 2 + lipgloss.Width(s)
+		}
+	}
+	return t.Width <= 0 || n <= t.room(0)
+}
+
+// below writes a text below the last line, indented further, over several lines if
+// needed. An empty text is no line.
+func (t *table) below(further int, text string, style func(string) string) {
+	if text == "" {
+		return
+	}
+	for _, line := range wrap(text, max(t.room(further), 1)) {
+		if style != nil {
+			line = style(line)
+		}
+		t.line(strings.Repeat(" ", further) + line)
+	}
+}
+
 // list writes items with a dot between them, over several lines if needed.
 func (t *table) list(items []string) {
 	line := ""
@@ -170,6 +195,14 @@ func (t *table) faint(s string) string {
 		return s
 	}
 	return t.paint(s, "8", false)
+}
+
+// alarm marks what must not be overlooked.
+func (t *table) alarm(s string) string {
+	if s == "" {
+		return s
+	}
+	return t.paint(s, "1", true)
 }
 
 func (t *table) severity(s string) string {

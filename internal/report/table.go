@@ -188,7 +188,13 @@ func (t *table) foot(r *Report) {
 	if said {
 		t.line()
 	}
-	t.line(t.verdict(r.Verdict.Value), t.bold(total(r)))
+	v, sum := t.verdict(r.Verdict.Value), total(r)
+	if t.fits(v, sum) {
+		t.line(v, t.bold(sum))
+	} else {
+		t.line(v)
+		t.below(2, sum, t.bold)
+	}
 	t.reasons(r.Verdict.Reasons)
 	t.line()
 }
@@ -232,6 +238,13 @@ func total(r *Report) string {
 	case r.Snapshot == nil:
 		return count(len(r.Packages), "package") + ", held against nothing"
 	default:
+		matched := 0
+		for _, c := range r.Coverage {
+			matched += c.Matched
+		}
+		if matched < len(r.Packages) {
+			return fmt.Sprintf("no findings, but only %d of %s matched", matched, count(len(r.Packages), "package"))
+		}
 		return "no findings in " + count(len(r.Packages), "package")
 	}
 	var parts []string

@@ -14,13 +14,47 @@ import (
 	"github.com/plimsoll/plimsoll/internal/report"
 )
 
-// Judge holds Facts against advisories and a policy. Its result depends on its fields
-// and the Facts alone.
+// Assessment is Facts and what a snapshot of advisories says of them. It may be judged
+// any number of times.
+type Assessment struct {
+	Facts *report.Facts
+	match.Result
+	// Snapshot is the digest of the one used; empty if there was none: then nothing is
+	// known, and that is among the Unknowns.
+	Snapshot string
+	feeds    []advisorydb.Source
+	took     time.Duration
+}
+
+// Assess holds Facts against a snapshot, which may be nil. No image is read. An error
+// means that the snapshot is broken or ctx ended.
+func Assess(ctx context.Context, f *report.Facts, db *advisorydb.DB) (*Assessment, error) {
+	start := time.Now()
+	a := &Assessment{Facts: f}
+	if db == nil {
+		a.Unknowns = append(a.Unknowns, inventory.Unknown{Reason: inventory.FeedMissing, Subject: "advisories",
+			Detail: "there is no advisory snapshot: build one with plimsoll advisories build, or name one with --advisories"})
+		return a, nil
+	}
+	res, err := match.Match(ctx, f.Inventory, db)
+	if err != nil {
+		return nil, err
+	}
+	a.Result = *res
+	a.Snapshot = db.Digest()
+	for _, s := range db.Manifest().Sources {
+		if slices.ContainsFunc(s.Ecosystems, func(e string) bool { return slices.Contains(res.Ecosystems, e) }) {
+			a.feeds = append(a.feeds, s)
+		}
+	}
+	a.took = time.Since(start)
+	return a, nil
+}
+
+// Judge is what is allowed, and as of when. Its answer depends on its fields and the
+// assessment alone.
 type Judge struct {
-	// Snapshot of advisories; nil for none: then nothing is known and every verdict is
-	// unknown.
-	Snapshot *advisorydb.DB
-	Policy   policy.Policy
+	Policy policy.Policy
 	// AsOf is the day against which ages are computed.
 	AsOf time.Time
 	// MaxFeedAge for each source that the image needs; zero for any.
@@ -31,48 +65,37 @@ type Judge struct {
 	Timing bool
 }
 
-// Report assesses and judges f. An error means that the snapshot is broken or ctx ended.
-func (j Judge) Report(ctx context.Context, f *report.Facts) (*report.Report, error) {
-	start := time.Now()
-	in := report.Input{Facts: f, AsOf: j.AsOf, Analyser: j.Analyser, Unknowns: slices.Clone(f.Inventory.Unknowns)}
-	s := policy.Subject{AsOf: j.AsOf, MaxFeedAge: j.MaxFeedAge}
+// Report judges a.
+func (j Judge) Report(a *Assessment) *report.Report {
+	f := a.Facts
+	in := report.Input{Facts: f, Findings: a.Findings, EOL: a.EOL, AsOf: j.AsOf, Analyser: j.Analyser,
+		Unknowns: slices.Concat(f.Inventory.Unknowns, a.Unknowns)}
+	s := policy.Subject{Findings: a.Findings, AsOf: j.AsOf, MaxFeedAge: j.MaxFeedAge, EOL: a.EOL}
 	if d := f.Inventory.Distro; d != nil {
 		s.Distro = strings.TrimSpace(d.ID + " " + d.VersionID)
 	}
-	if j.Snapshot == nil {
-		in.Unknowns = append(in.Unknowns, inventory.Unknown{Reason: inventory.FeedMissing, Subject: "advisories",
-			Detail: "there is no advisory snapshot: build one with plimsoll advisories build, or name one with --advisories"})
-	} else {
-		res, err := match.Match(ctx, f.Inventory, j.Snapshot)
-		if err != nil {
-			return nil, err
-		}
-		in.Findings, in.EOL = res.Findings, res.EOL
-		in.Unknowns = append(in.Unknowns, res.Unknowns...)
-		for _, c := range res.Coverage {
-			in.Coverage = append(in.Coverage, report.Coverage(c))
-		}
-		in.Snapshot, s.Feeds = j.sources(res.Ecosystems)
+	for _, c := range a.Coverage {
+		in.Coverage = append(in.Coverage, report.Coverage(c))
 	}
-	s.Findings, s.Unknowns, s.EOL = in.Findings, in.Unknowns, in.EOL
-	inventory.SortUnknowns(s.Unknowns)
+	if a.Snapshot != "" {
+		in.Snapshot = &report.Snapshot{Digest: a.Snapshot}
+		in.Snapshot.Sources, s.Feeds = j.sources(a.feeds)
+	}
+	inventory.SortUnknowns(in.Unknowns)
+	s.Unknowns = in.Unknowns
 	in.Verdict = j.Policy.Evaluate(s)
-	if j.Timing && f.Timing.StartedAt != "" {
+	if j.Timing {
 		t := f.Timing
-		t.Seconds += time.Since(start).Seconds()
+		t.Seconds += a.took.Seconds()
 		in.Timing = &t
 	}
-	return report.New(in), nil
+	return report.New(in)
 }
 
-// sources lists the publishers whose data the ecosystems come from.
-func (j Judge) sources(ecosystems []string) (*report.Snapshot, []policy.Feed) {
-	snap := &report.Snapshot{Digest: j.Snapshot.Digest(), Sources: []report.Source{}}
-	var feeds []policy.Feed
-	for _, s := range j.Snapshot.Manifest().Sources {
-		if !slices.ContainsFunc(s.Ecosystems, func(e string) bool { return slices.Contains(ecosystems, e) }) {
-			continue
-		}
+// sources says how old each publisher's data is.
+func (j Judge) sources(feeds []advisorydb.Source) ([]report.Source, []policy.Feed) {
+	out, ages := []report.Source{}, []policy.Feed{}
+	for _, s := range feeds {
 		// A source that was asked lately is fresh even if nothing new was published.
 		at := cmp.Or(s.Fetched, s.Newest)
 		src := report.Source{Name: s.Name}
@@ -80,8 +103,8 @@ func (j Judge) sources(ecosystems []string) (*report.Snapshot, []policy.Feed) {
 			src.Newest = at.UTC().Format(time.DateOnly)
 			src.AgeDays = max(0, int(j.AsOf.Sub(at).Hours()/24))
 		}
-		snap.Sources = append(snap.Sources, src)
-		feeds = append(feeds, policy.Feed{Name: s.Name, Newest: at})
+		out = append(out, src)
+		ages = append(ages, policy.Feed{Name: s.Name, Newest: at})
 	}
-	return snap, feeds
+	return out, ages
 }
