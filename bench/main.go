@@ -128,49 +128,52 @@ func run(ctx context.Context, out, img, adv string, runs int) error {
 		u := results[name]
 		fmt.Printf("| %s | %.3f | %.3f | %.2f | %.0f | %d |\n", name, u.cpu.Seconds(), u.cpu.Seconds()/base, u.wall.Seconds(), float64(u.peak)/1e6, u.written)
 	}
-	took, findings, err := match300(ctx, img, adv, cache)
+	opened, took, findings, err := match300(ctx, img, adv, cache)
 	if err != nil {
 		return fmt.Errorf("matching: %w", err)
 	}
-	fmt.Printf("\n300 packages matched in %.2f ms, snapshot opened anew (%d findings)\n", took.Seconds()*1000, findings)
+	fmt.Printf("\nsnapshot opened in %.2f ms, 300 packages matched in %.2f ms (%d findings, shards mapped anew)\n",
+		opened.Seconds()*1000, took.Seconds()*1000, findings)
 	return nil
 }
 
 // match300 opens the snapshot and matches 300 packages of the image, the distribution's
-// first, and gives the median time of 21 times.
-func match300(ctx context.Context, img, adv, cache string) (time.Duration, int, error) {
+// first, and gives the median times of 21 times.
+func match300(ctx context.Context, img, adv, cache string) (opened, matched time.Duration, findings int, err error) {
 	set, err := image.OpenLayout(ctx, img, image.Select{})
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
 	s := scan.New(rootfs.DefaultLimits(), nil)
 	if s.Cache, err = scan.OpenCache(cache, extract.SetVersion(s.Extractors)); err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
 	f, err := s.Inspect(ctx, set.Images[0])
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
 	inv := *f.Inventory
 	inv.Packages = inv.Packages[:min(300, len(inv.Packages))]
-	var times []time.Duration
-	findings := 0
+	var opens, matches []time.Duration
 	for range 21 {
 		begin := time.Now()
 		db, err := advisorydb.Open(adv)
+		opens = append(opens, time.Since(begin))
+		begin = time.Now()
 		if err != nil {
-			return 0, 0, err
+			return 0, 0, 0, err
 		}
 		res, err := match.Match(ctx, &inv, db)
 		if err != nil {
-			return 0, 0, err
+			return 0, 0, 0, err
 		}
-		times = append(times, time.Since(begin))
+		matches = append(matches, time.Since(begin))
 		findings = len(res.Findings)
 		db.Close()
 	}
-	slices.Sort(times)
-	return times[len(times)/2], findings, nil
+	slices.Sort(opens)
+	slices.Sort(matches)
+	return opens[len(opens)/2], matches[len(matches)/2], findings, nil
 }
 
 // floor reads, hashes and inflates every layer and does nothing with it, on all cores.

@@ -106,6 +106,7 @@ func (b *Builder) packageJobs() ([]job, []Source) {
 		}
 	}
 	spoken := map[[2]uint32]bool{} // source and ecosystem
+	own := b.published(records)
 	for _, r := range records {
 		s := sources[b.names.list[r.source]]
 		if s == nil {
@@ -127,14 +128,17 @@ func (b *Builder) packageJobs() ([]job, []Source) {
 			st := &r.affected[i]
 			ecosystem := b.names.list[st.ecosystem]
 			p := at(ecosystem)
-			if n := len(p.records); n == 0 || p.records[n-1] != r {
-				p.records = append(p.records, r)
-			}
-			p.entries = append(p.entries, entry{st.name, len(p.records) - 1, st})
 			if k := [2]uint32{r.source, st.ecosystem}; !spoken[k] {
 				spoken[k] = true
 				s.Ecosystems = append(s.Ecosystems, ecosystem)
 			}
+			if own.repeated(r, st) {
+				continue
+			}
+			if n := len(p.records); n == 0 || p.records[n-1] != r {
+				p.records = append(p.records, r)
+			}
+			p.entries = append(p.entries, entry{st.name, len(p.records) - 1, st})
 		}
 	}
 	var jobs []job

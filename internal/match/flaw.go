@@ -38,6 +38,36 @@ var rules = [...]string{
 	"the only record on this flaw",
 }
 
+// relevant reorders stmts and gives those on flaws that some statement says affect the
+// version: most records are on flaws fixed long ago.
+func relevant(stmts []statement) []statement {
+	ids := map[string]bool{}
+	n := 0
+	take := func(i int) {
+		ids[stmts[i].flaw] = true
+		for _, a := range stmts[i].alias {
+			ids[a] = true
+		}
+		stmts[i], stmts[n] = stmts[n], stmts[i]
+		n++
+	}
+	for i := range stmts {
+		if stmts[i].Affects {
+			take(i)
+		}
+	}
+	// Aliases may lead on from record to record.
+	for before := -1; before != n && n > 0; {
+		before = n
+		for i := n; i < len(stmts); i++ {
+			if ids[stmts[i].flaw] || slices.ContainsFunc(stmts[i].alias, func(a string) bool { return ids[a] }) {
+				take(i)
+			}
+		}
+	}
+	return stmts[:n]
+}
+
 // group joins statements on the same flaw: those whose IDs or aliases meet.
 func group(stmts []statement) [][]statement {
 	parent := make([]int, len(stmts))

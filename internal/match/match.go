@@ -309,11 +309,8 @@ func (m *matcher) find(p *inventory.Package, ecosystems []string, name, v string
 			m.record(p, scheme, eco, v, rec)
 		}
 	}
-	if !slices.ContainsFunc(m.stmts, func(s statement) bool { return s.Affects }) {
-		return nil, nil
-	}
 	var out []finding.Finding
-	for _, g := range group(m.stmts) {
+	for _, g := range group(relevant(m.stmts)) {
 		f, affected, err := m.judge(g)
 		if err != nil {
 			return nil, err
