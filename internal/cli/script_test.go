@@ -34,7 +34,7 @@ var update = flag.Bool("update", false, "rewrite the expected outputs in testdat
 //	mirror OUT DIR               lay DIR out as a mirror of the publishers
 //	serve DIR                    serve DIR by HTTP; its address is in $MIRROR
 //	refuse STATUS                a server that answers all with STATUS; its host is in $HOST
-//	json FILE PATH VALUE         the value at PATH ("a.0.b") of FILE; "#" is a length
+//	json FILE PATH VALUE         the value at PATH ("a.0.b") of FILE; "len" is a length
 //	pick FILE PATH OUT           write what is at PATH to OUT
 //	valid FILE                   FILE holds to the published schema
 //	plain FILE                   nothing in FILE acts upon a terminal
@@ -45,11 +45,15 @@ var update = flag.Bool("update", false, "rewrite the expected outputs in testdat
 // testdata/shared lies in the working folder.
 func TestScripts(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+	testdata, err := filepath.Abs("testdata") // the working folder changes
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script", UpdateScripts: *update, RequireUniqueNames: true,
+		Dir: filepath.Join(testdata, "script"), UpdateScripts: *update, RequireUniqueNames: true,
 		Setup: func(env *testscript.Env) error {
 			env.Vars = append(env.Vars, "XDG_CACHE_HOME="+filepath.Join(env.WorkDir, ".cache"))
-			return os.CopyFS(env.WorkDir, os.DirFS("testdata/shared"))
+			return os.CopyFS(env.WorkDir, os.DirFS(filepath.Join(testdata, "shared")))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"plimsoll": func(ts *testscript.TestScript, neg bool, args []string) { program(ts, "0", args) },
@@ -125,7 +129,7 @@ func at(ts *testscript.TestScript, file, path string) any {
 	for _, key := range strings.Split(path, ".") {
 		switch x := v.(type) {
 		case map[string]any:
-			if key == "#" {
+			if key == "len" {
 				v = json.Number(strconv.Itoa(len(x)))
 				continue
 			}
@@ -135,7 +139,7 @@ func at(ts *testscript.TestScript, file, path string) any {
 			}
 			v = got
 		case []any:
-			if key == "#" {
+			if key == "len" {
 				v = json.Number(strconv.Itoa(len(x)))
 				continue
 			}

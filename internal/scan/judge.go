@@ -84,7 +84,7 @@ func (j Judge) Report(a *Assessment) *report.Report {
 	inventory.SortUnknowns(in.Unknowns)
 	s.Unknowns = in.Unknowns
 	in.Verdict = j.Policy.Evaluate(s)
-	if j.Timing {
+	if j.Timing && f.Timing.StartedAt != "" { // what was never begun has no time
 		t := f.Timing
 		t.Seconds += a.took.Seconds()
 		in.Timing = &t
