@@ -215,7 +215,19 @@ func (m *merger) finish() {
 			p.Licenses = slices.Compact(p.Licenses)
 		}
 	}
-	slices.SortFunc(m.inv.Packages, func(a, b Package) int {
+	m.sort()
+	SortUnknowns(m.inv.Unknowns)
+	m.inv.Unknowns = slices.Compact(m.inv.Unknowns)
+}
+
+// sort puts packages in their published order. They are large, so it moves each once.
+func (m *merger) sort() {
+	ps := m.inv.Packages
+	order := make([]*Package, len(ps))
+	for i := range ps {
+		order[i] = &ps[i]
+	}
+	slices.SortFunc(order, func(a, b *Package) int {
 		return cmp.Or(
 			strings.Compare(a.Type, b.Type), strings.Compare(a.Namespace, b.Namespace),
 			strings.Compare(a.Name, b.Name), strings.Compare(a.Version, b.Version),
@@ -223,8 +235,14 @@ func (m *merger) finish() {
 			strings.Compare(a.Source.Name, b.Source.Name), strings.Compare(a.Source.Version, b.Source.Version),
 			strings.Compare(a.Module, b.Module))
 	})
-	SortUnknowns(m.inv.Unknowns)
-	m.inv.Unknowns = slices.Compact(m.inv.Unknowns)
+	if len(ps) == 0 {
+		return
+	}
+	sorted := make([]Package, 0, len(ps))
+	for _, p := range order {
+		sorted = append(sorted, *p)
+	}
+	m.inv.Packages = sorted
 }
 
 // SortUnknowns puts unknowns in their published order.

@@ -2,6 +2,7 @@ package rootfs
 
 import (
 	"path"
+	"sort"
 	"strings"
 )
 
@@ -13,16 +14,17 @@ import (
 // by several goroutines.
 type View struct {
 	layers []*Changes
-	// hide gives for a path the topmost layer that has anything but a folder there or
-	// whites it out. The base layer is left out: it has nothing to hide.
-	hide map[string]int
-	// opaque gives for a folder the topmost layer that makes it opaque.
-	opaque map[string]int
+	// white and opaque give the topmost layer that whites a path out, or makes a folder opaque.
+	white, opaque map[string]int
 	// links are symbolic links by path, of the topmost layer that has one there.
 	links map[string]link
 	// moved are entries that landed elsewhere than their name says, because a folder in
-	// it was a link when their layer was applied.
-	moved map[place]string
+	// it was a link when their layer was applied; landed are the places, with the
+	// topmost layer that brought something other than a folder there.
+	moved  map[place]string
+	landed map[string]int
+	// top is the layer that is being stacked; those above it do not count yet.
+	top int
 }
 
 type place struct {
@@ -40,13 +42,9 @@ const maxHops = 40
 
 // NewView stacks layers. They must not be changed afterwards.
 func NewView(layers []*Changes) *View {
-	v := &View{layers: layers, hide: map[string]int{}, opaque: map[string]int{}, links: map[string]link{}}
-	n := 0
-	for _, c := range layers[min(1, len(layers)):] {
-		n += len(c.Entries) + len(c.Whiteouts)
-	}
-	v.hide = make(map[string]int, n)
+	v := &View{layers: layers, white: map[string]int{}, opaque: map[string]int{}, links: map[string]link{}}
 	for i, c := range layers {
+		v.top = i
 		v.add(i, c)
 	}
 	return v
@@ -54,42 +52,26 @@ func NewView(layers []*Changes) *View {
 
 func (v *View) add(i int, c *Changes) {
 	r := parentResolver{v: v}
-	if i > 0 {
-		for _, p := range c.Whiteouts {
-			v.hide[r.real(p)] = i
-		}
-		for _, p := range c.Opaque {
-			v.opaque[v.resolve(p)] = i
-		}
+	for _, p := range c.Whiteouts {
+		v.white[r.real(p)] = i
+	}
+	for _, p := range c.Opaque {
+		v.opaque[v.resolve(p)] = i
 	}
 	// Links of this layer take effect after its own entries are placed: a tar written
 	// from a file system names real paths.
 	var found []Entry
-	for _, e := range c.Entries {
-		if i == 0 {
-			if e.Kind == Symlink {
-				found = append(found, e)
+	r = parentResolver{v: v}
+	for j := range c.Entries {
+		e := &c.Entries[j]
+		p := e.Path
+		if len(v.links) > 0 {
+			if p = r.real(p); p != e.Path {
+				v.move(place{i, e.Path}, p, e.Kind)
 			}
-			continue
 		}
-		p := r.real(e.Path)
-		if p != e.Path {
-			if v.moved == nil {
-				v.moved = map[place]string{}
-			}
-			v.moved[place{i, e.Path}] = p
-		}
-		switch {
-		case e.Kind != Dir:
-			v.hide[p] = i
-			if e.Kind == Symlink {
-				found = append(found, Entry{Path: p, Link: e.Link})
-			}
-		case v.isFile(p):
-			// A folder replaces a file or link; runtimes do not keep a link even if it
-			// leads to a folder.
-			v.hide[p] = i
-			r.ok = false
+		if e.Kind == Symlink {
+			found = append(found, Entry{Path: p, Link: e.Link})
 		}
 	}
 	for _, e := range found {
@@ -97,16 +79,56 @@ func (v *View) add(i int, c *Changes) {
 	}
 }
 
-// isFile reports whether the layers stacked so far have something other than a folder at p.
-func (v *View) isFile(p string) bool {
-	if l, ok := v.links[p]; ok && v.visibleAt(l.layer, p) {
-		return true
+func (v *View) move(from place, to string, k Kind) {
+	if v.moved == nil {
+		v.moved, v.landed = map[place]string{}, map[string]int{}
 	}
-	if _, ok := v.hide[p]; ok {
-		return true
+	v.moved[from] = to
+	if k != Dir {
+		v.landed[to] = from.layer
 	}
-	e, ok := v.layers[0].Find(p)
-	return ok && e.Kind != Dir
+}
+
+// hides reports whether c has something at p, or something other than a folder at a
+// parent of p: whatever was there before is gone then. p is no folder below c. A
+// folder that c only implies replaces nothing: a link stays, and is followed.
+func (c *Changes) hides(p string) bool {
+	for end := 0; end < len(p); {
+		if next := strings.IndexByte(p[end:], '/'); next < 0 {
+			end = len(p)
+		} else {
+			end += next
+		}
+		i := c.search(p[:end], false)
+		if i < len(c.Entries) && c.Entries[i].Path == p[:end] {
+			if end == len(p) || c.Entries[i].Kind != Dir {
+				return true
+			}
+		} else if j := c.search(p[:end], true); j == len(c.Entries) || !below(c.Entries[j].Path, p[:end]) {
+			return false // nothing here, nor below
+		}
+		end++
+	}
+	return false
+}
+
+// search gives the first entry that is not before p, or before what lies below p.
+func (c *Changes) search(p string, inside bool) int {
+	return sort.Search(len(c.Entries), func(i int) bool {
+		q := c.Entries[i].Path
+		if !inside {
+			return q >= p
+		}
+		n := min(len(q), len(p))
+		if q[:n] != p[:n] {
+			return q[:n] > p[:n]
+		}
+		return len(q) > len(p) && q[len(p)] >= '/'
+	})
+}
+
+func below(p, dir string) bool {
+	return len(p) > len(dir) && p[len(dir)] == '/' && p[:len(dir)] == dir
 }
 
 // parentResolver remembers the last folder, since entries come sorted.
@@ -140,23 +162,39 @@ func (v *View) Visible(layer int, p string) bool {
 }
 
 func (v *View) visibleAt(layer int, p string) bool {
-	if h, ok := v.hide[p]; ok && h > layer {
+	if hiddenBy(v.white, p, layer) || len(v.landed) > 0 && hiddenBy(v.landed, p, layer) {
 		return false
 	}
-	for i := len(p) - 1; i > 0; i-- {
-		if p[i] != '/' {
-			continue
-		}
-		dir := p[:i]
-		if h, ok := v.hide[dir]; ok && h > layer {
-			return false
-		}
-		if o, ok := v.opaque[dir]; ok && o > layer {
+	for i := len(p) - 1; i > 0 && len(v.opaque) > 0; i-- {
+		if p[i] == '/' && v.opaque[p[:i]] > layer {
 			return false
 		}
 	}
-	o, ok := v.opaque[""]
-	return !ok || o <= layer
+	if v.opaque[""] > layer {
+		return false
+	}
+	for i := layer + 1; i <= v.top; i++ {
+		if v.layers[i].hides(p) {
+			return false
+		}
+	}
+	return true
+}
+
+// hiddenBy reports whether m has p or a parent of it in a layer above.
+func hiddenBy(m map[string]int, p string, layer int) bool {
+	if len(m) == 0 {
+		return false
+	}
+	if m[p] > layer {
+		return true
+	}
+	for i := len(p) - 1; i > 0; i-- {
+		if p[i] == '/' && m[p[:i]] > layer {
+			return true
+		}
+	}
+	return false
 }
 
 // Layer gives the topmost layer that brings something other than a folder to path in

@@ -2,8 +2,10 @@ package scan
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"path/filepath"
 	"unsafe"
@@ -44,14 +46,15 @@ func (c *Cache) get(l image.Layer) *layerFacts {
 		return nil
 	}
 	b, err := os.ReadFile(c.file(l.Digest))
-	if err != nil || len(b) < sha256.Size {
+	if err != nil || len(b) < sumSize {
 		return nil
 	}
-	if sum := sha256.Sum256(b[sha256.Size:]); [sha256.Size]byte(b[:sha256.Size]) != sum {
+	body := b[sumSize:]
+	if binary.LittleEndian.Uint64(b) != checksum(body) {
 		return nil
 	}
 	// The bytes are never changed again, so strings may share them.
-	f, err := decodeLayer(unsafe.String(unsafe.SliceData(b[sha256.Size:]), len(b)-sha256.Size))
+	f, err := decodeLayer(unsafe.String(unsafe.SliceData(body), len(body)))
 	if err != nil || l.DiffID != "" && f.changes.DiffID != l.DiffID {
 		return nil
 	}
@@ -66,16 +69,26 @@ func (c *Cache) put(f *layerFacts, keys ...image.Digest) {
 		return
 	}
 	body := encodeLayer(f)
-	sum := sha256.Sum256(body)
+	entry := append(binary.LittleEndian.AppendUint64(nil, checksum(body)), body...)
 	done := map[image.Digest]bool{"": true}
 	for _, d := range keys {
 		if done[d] || d.Validate() != nil {
 			continue
 		}
 		done[d] = true
-		writeAtomic(c.file(d), append(sum[:len(sum):len(sum)], body...))
+		writeAtomic(c.file(d), entry)
 	}
 }
+
+// checksum guards an entry against accidents: a full disk, a copy cut short. Whoever may
+// write to the cache can do as they like anyway.
+func checksum(b []byte) uint64 {
+	return uint64(crc32.Checksum(b, castagnoli)) | uint64(len(b))<<32
+}
+
+const sumSize = 8
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func writeAtomic(name string, b []byte) {
 	tmp, err := os.CreateTemp(filepath.Dir(name), ".new-*")

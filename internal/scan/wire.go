@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"unsafe"
 
 	"github.com/plimsoll/plimsoll/internal/image"
 	"github.com/plimsoll/plimsoll/internal/inventory"
@@ -13,7 +14,7 @@ import (
 // The cache's own format: unsigned varints and length-prefixed strings, paths
 // written as what they share with the one before. It is read by no other program,
 // and any change to it raises wireVersion.
-const wireVersion = 1
+const wireVersion = 2
 
 type encoder struct {
 	b    []byte
@@ -134,9 +135,10 @@ var errWire = errors.New("malformed cache entry")
 // decoder reads what encoder wrote. Strings share the memory of s. After an error all
 // reads give zero values; err is asked once at the end.
 type decoder struct {
-	s    string
-	last string
-	err  error
+	s     string
+	last  string
+	arena []byte // paths are put together in here, many to an allocation
+	err   error
 }
 
 func (d *decoder) num() uint64 {
@@ -197,9 +199,16 @@ func (d *decoder) path() string {
 	}
 	if n == 0 {
 		d.last = rest
-	} else {
-		d.last = d.last[:n] + rest
+		return rest
 	}
+	need := int(n) + len(rest)
+	if cap(d.arena)-len(d.arena) < need {
+		d.arena = make([]byte, 0, max(need, 64<<10))
+	}
+	at := len(d.arena)
+	d.arena = append(append(d.arena, d.last[:n]...), rest...)
+	// What is in the arena is never written again.
+	d.last = unsafe.String(unsafe.SliceData(d.arena[at:]), need)
 	return d.last
 }
 
