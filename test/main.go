@@ -38,6 +38,7 @@ var programs = map[string]string{
 	"gcc":              "gcc",
 	"git":              "git",
 	"node":             "nodejs",
+	"npm":              "npm",
 	"openssl":          "openssl",
 	"podman":           "podman",
 	"rpm":              "rpm",
@@ -198,7 +199,7 @@ func fuzzAll(ctx context.Context, env []string, d time.Duration) error {
 }
 
 func fuzzOne(ctx context.Context, env []string, dir, name string, d time.Duration) error {
-	c := exec.CommandContext(ctx, "go", "test", "-run=^$", "-fuzz=^"+name+"$", "-fuzztime="+d.String(), "-parallel=2", dir)
+	c := exec.CommandContext(ctx, "go", "test", "-run=^$", "-fuzz=^"+name+"$", "-fuzztime="+d.String(), "-fuzzminimizetime=10x", "-parallel=2", dir)
 	c.Env = env
 	out, err := c.CombinedOutput()
 	last := ""

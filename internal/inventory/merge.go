@@ -20,7 +20,7 @@ import (
 //   - Equal packages are one, with all their locations.
 //   - A package database that a later layer deletes leaves an Unknown.
 func Merge(v View, fragments []Fragment) *Inventory {
-	m := merger{view: v, inv: &Inventory{}, owners: map[string]owner{}, at: map[string]int{}}
+	m := merger{view: v, inv: &Inventory{}, owners: map[string]owner{}, wanted: map[string]bool{}, at: map[identity]int{}}
 	fs := slices.Clone(fragments)
 	slices.SortStableFunc(fs, func(a, b Fragment) int {
 		return cmp.Or(cmp.Compare(a.Layer, b.Layer), strings.Compare(a.Path, b.Path), strings.Compare(a.Extractor, b.Extractor))
@@ -40,6 +40,7 @@ func Merge(v View, fragments []Fragment) *Inventory {
 		}
 	}
 	m.distro(seen)
+	m.candidates(seen)
 	for _, k := range slices.Sorted(maps.Keys(databases)) {
 		m.database(databases[k])
 	}
@@ -58,16 +59,36 @@ func Merge(v View, fragments []Fragment) *Inventory {
 	return m.inv
 }
 
+// candidates notes the names of files that could turn out to be owned, so that the many
+// other files of OS packages need no look.
+func (m *merger) candidates(fs []Fragment) {
+	for _, f := range fs {
+		if len(f.Packages) > 0 && !IsOS(f.Packages[0].Type) {
+			m.wanted[base(f.Path)] = true
+			m.wanted[base(m.view.Resolve(f.Path))] = true
+		}
+	}
+}
+
+func base(p string) string { return p[strings.LastIndexByte(p, '/')+1:] }
+
 type owner struct {
 	pkg   string
 	layer int
+}
+
+// identity is what makes two packages one.
+type identity struct {
+	typ, namespace, name, version, arch, module, owner string
+	source                                             Source
 }
 
 type merger struct {
 	view   View
 	inv    *Inventory
 	owners map[string]owner // real path → who owns it
-	at     map[string]int   // identity → index in inv.Packages
+	wanted map[string]bool  // names of files that may be owned
+	at     map[identity]int // index in inv.Packages
 }
 
 // distroPaths are the files that name the distribution, the most trusted first
@@ -133,6 +154,9 @@ func (m *merger) database(copies []Fragment) {
 
 func (m *merger) own(o Owner, layer int) {
 	for _, p := range o.Paths {
+		if !m.wanted[base(p)] {
+			continue
+		}
 		real := m.view.Resolve(p)
 		if old, ok := m.owners[real]; !ok || layer > old.layer {
 			m.owners[real] = owner{o.Package, layer}
@@ -169,7 +193,7 @@ func (m *merger) add(p Package, f Fragment, layer int) {
 			p.OwnedBy = o.pkg
 		}
 	}
-	k := strings.Join([]string{p.Type, p.Namespace, p.Name, p.Version, p.Arch, p.Source.Name, p.Source.Version, p.Module, p.OwnedBy}, "\x00")
+	k := identity{p.Type, p.Namespace, p.Name, p.Version, p.Arch, p.Module, p.OwnedBy, p.Source}
 	i, ok := m.at[k]
 	if !ok {
 		m.at[k] = len(m.inv.Packages)

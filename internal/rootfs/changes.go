@@ -2,9 +2,33 @@ package rootfs
 
 import (
 	"path"
-	"slices"
 	"strings"
+
+	"github.com/plimsoll/plimsoll/internal/image"
 )
+
+// Changes is what one layer does to the file system below it. It is never changed
+// once made.
+type Changes struct {
+	// DiffID is the digest of the uncompressed tar as computed; empty if the layer was
+	// not read to its end.
+	DiffID image.Digest
+	// Size of the uncompressed tar in bytes.
+	Size int64
+	// Entries are what the layer brings: where it names a path twice the last one
+	// counts, and what it brings and then replaces itself is gone. Whiteouts are not
+	// among them.
+	Entries Entries
+	// Whiteouts are paths that the layer removes from those below, sorted.
+	Whiteouts []string
+	// Opaque are folders whose content in layers below is hidden, sorted.
+	Opaque []string
+	// Problems are limits that were reached: the layer was not read as a whole.
+	Problems []Problem
+}
+
+// Find gives the entry with a clean path.
+func (c *Changes) Find(p string) (Entry, bool) { return c.Entries.Find(p) }
 
 // Clean makes a path out of an archive safe: rooted at the image, without ".",
 // "..", doubled or trailing slashes, and without a leading one. Names are bytes:
@@ -42,36 +66,5 @@ func join(dir, name string) string {
 	return Clean(dir + "/" + name)
 }
 
-// changes gives what the walk has found, in order.
-func (w *walk) changes() *Changes {
-	entries := w.entries
-	if w.dropped {
-		entries = slices.DeleteFunc(entries, func(e Entry) bool { return w.belowFile(e.Path) })
-	}
-	slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.Path, b.Path) })
-	w.entries, w.seen = nil, nil
-	slices.Sort(w.white)
-	slices.Sort(w.opaque)
-	return &Changes{Entries: entries, Whiteouts: slices.Compact(w.white), Opaque: slices.Compact(w.opaque), Problems: w.problems}
-}
-
-// belowFile reports whether a parent of p ended as something other than a folder.
-func (w *walk) belowFile(p string) bool {
-	for i := 0; i < len(p); i++ {
-		if p[i] == '/' {
-			if j, ok := w.seen[p[:i]]; ok && w.entries[j].Kind != Dir {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// Find gives the entry with a clean path.
-func (c *Changes) Find(p string) (Entry, bool) {
-	i, ok := slices.BinarySearchFunc(c.Entries, p, func(e Entry, p string) int { return strings.Compare(e.Path, p) })
-	if !ok {
-		return Entry{}, false
-	}
-	return c.Entries[i], true
-}
+// parent is the folder of a clean path, "" for the root.
+func parent(p string) string { return p[:max(strings.LastIndexByte(p, '/'), 0)] }

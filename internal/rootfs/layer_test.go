@@ -138,7 +138,7 @@ func TestDigestsAreAlwaysChecked(t *testing.T) {
 			return image.Verify(io.NopCloser(bytes.NewReader(blob[:n])), l.Digest, l.Size), nil
 		}
 		if c, err := r.Layer(t.Context(), l); err == nil {
-			t.Fatalf("cut after %d bytes of %d: no error, %d entries", n, len(blob), len(c.Entries))
+			t.Fatalf("cut after %d bytes of %d: no error, %d entries", n, len(blob), c.Entries.Len())
 		}
 	}
 }
@@ -226,7 +226,7 @@ func TestHostileNamesStayInside(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []string
-	for _, e := range c.Entries {
+	for e := range c.Entries.All() {
 		got = append(got, fmt.Sprintf("%s %d %s", e.Path, e.Kind, e.Link))
 	}
 	want := []string{"abs 0 ", "dev/null 4 ", "etc/shadow 0 ", "hard 3 etc/passwd", "lat\xff\xfein 0 ", "pipe 4 ", "y 0 "}
@@ -276,7 +276,7 @@ func TestDuplicateEntries(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []string
-	for _, e := range c.Entries {
+	for e := range c.Entries.All() {
 		got = append(got, fmt.Sprintf("%s %d", e.Path, e.Size))
 	}
 	if d := cmp.Diff([]string{"d 10", "x 18"}, got); d != "" {
@@ -302,13 +302,13 @@ func FuzzLayer(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, e := range c.Entries {
+		for e := range c.Entries.All() {
 			if e.Path != rootfs.Clean(e.Path) || strings.HasPrefix(e.Path, "/") || strings.HasPrefix(e.Path, "../") {
 				t.Errorf("path %q leads out", e.Path)
 			}
 		}
 		v := rootfs.NewView([]*rootfs.Changes{c, c})
-		for _, e := range c.Entries {
+		for e := range c.Entries.All() {
 			v.Visible(1, e.Path)
 			v.Resolve(e.Path)
 		}

@@ -12,12 +12,16 @@ import (
 type Limits struct {
 	// Entries of one layer.
 	Entries int
+	// Names is the length in bytes of all paths and link targets of one layer, which are
+	// held in memory.
+	Names int64
 	// Path length in bytes, and Depth in folders, of one entry.
 	Path, Depth int
 	// File is the largest body that is held in memory as a whole, in bytes. Larger
 	// files can still be streamed. Memory bounds all bodies held at one time.
 	File, Memory int64
-	// Total uncompressed bytes of one layer.
+	// Total uncompressed bytes of one layer, and bytes that visitors are given of its
+	// files, which is more for sparse ones.
 	Total int64
 	// Ratio of uncompressed to compressed bytes, tested once RatioAfter bytes came out.
 	Ratio      int64
@@ -30,7 +34,7 @@ type Limits struct {
 // seldom exceed 500,000 entries, 20 GB, or a ratio of 30.
 func DefaultLimits() Limits {
 	return Limits{
-		Entries: 4_000_000, Path: 4096, Depth: 256,
+		Entries: 4_000_000, Names: 256 << 20, Path: 4096, Depth: 256,
 		File: 64 << 20, Memory: 64 << 20,
 		Total: 64 << 30, Ratio: 200, RatioAfter: 1 << 30,
 		Time: 15 * time.Minute,

@@ -1,8 +1,9 @@
 package rootfs
 
 import (
-	"path"
-	"sort"
+	"iter"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -10,21 +11,32 @@ import (
 // finished image holds. It follows the OCI image spec (layer.md): a whiteout or an
 // opaque folder hides lower layers only, wherever it stands in its own layer; a
 // folder replaced by a file or link loses its content; entries below a symbolic
-// link land where the link leads. A View is not changed once made and may be used
-// by several goroutines.
+// link land where the link leads. Whiteouts and new folders take effect before the
+// files of their layer. A View is not changed once made and may be used by several
+// goroutines.
 type View struct {
 	layers []*Changes
-	// white and opaque give the topmost layer that whites a path out, or makes a folder opaque.
-	white, opaque map[string]int
+	// hide gives for a path the topmost layer that has anything but a folder there or
+	// whites it out. The base layer is left out: it has nothing to hide; so is what
+	// hides nothing because no lower layer has anything there.
+	hide map[string]int
+	// opaque gives for a folder the topmost layer that makes it opaque.
+	opaque map[string]int
 	// links are symbolic links by path, of the topmost layer that has one there.
 	links map[string]link
 	// moved are entries that landed elsewhere than their name says, because a folder in
-	// it was a link when their layer was applied; landed are the places, with the
-	// topmost layer that brought something other than a folder there.
-	moved  map[place]string
-	landed map[string]int
-	// top is the layer that is being stacked; those above it do not count yet.
-	top int
+	// it was a link when their layer was applied; "" if what they landed in is gone.
+	moved map[place]string
+	// landed is moved the other way round.
+	landed map[place]string
+	// movedBytes bounds them: long links could make more than there is memory.
+	movedBytes int
+	// linked are hard links to files of lower layers and what they are names of.
+	linked map[place]place
+	follow resolver
+	top    int // index of the last layer
+	// placing is the layer that is being stacked: its folders replace lower layers' links.
+	placing *Changes
 }
 
 type place struct {
@@ -37,98 +49,173 @@ type link struct {
 	layer  int
 }
 
-// maxHops bounds the symbolic links followed for one path, as Linux does (path_resolution(7)).
-const maxHops = 40
+const maxMovedBytes = 64 << 20
 
 // NewView stacks layers. They must not be changed afterwards.
 func NewView(layers []*Changes) *View {
-	v := &View{layers: layers, white: map[string]int{}, opaque: map[string]int{}, links: map[string]link{}}
+	v := &View{layers: layers, hide: map[string]int{}, opaque: map[string]int{}, links: map[string]link{}, moved: map[place]string{}, landed: map[place]string{}, linked: map[place]place{}, top: len(layers) - 1}
+	v.follow.lookup = v.link
 	for i, c := range layers {
-		v.top = i
-		v.add(i, c)
+		if i == 0 {
+			v.base(c)
+		} else {
+			v.add(i, c)
+		}
 	}
 	return v
 }
 
+// Incomplete says what was left undone because the layers' symbolic links ask for
+// more than is reasonable; empty if nothing was.
+func (v *View) Incomplete() string {
+	if v.follow.exhausted() || v.movedBytes > maxMovedBytes {
+		return "the symbolic links of the image lead through too many others; they were not all followed"
+	}
+	return ""
+}
+
+func (v *View) base(c *Changes) {
+	for cur := c.Entries.from(0); cur.next(); {
+		if cur.kind == Symlink {
+			v.links[string(cur.path)] = link{target: cur.link}
+		}
+	}
+}
+
 func (v *View) add(i int, c *Changes) {
+	aliases := v.hardLinks(i, c)
+	v.placing = c
+	defer func() { v.placing = nil }()
 	r := parentResolver{v: v}
 	for _, p := range c.Whiteouts {
-		v.white[r.real(p)] = i
+		v.hide[r.real(p)] = i
+	}
+	r.ok = false
+	found := map[string]string{}
+	// fresh is the last folder in which no lower layer has anything; dir is the last one
+	// looked at, and dirFresh whether it is such a folder.
+	var fresh, dir string
+	var isFresh, dirFresh, known bool
+	for cur := c.Entries.from(0); cur.next(); {
+		name := bytesString(cur.path)
+		p := r.real(name)
+		if p != name && cur.kind != Dir {
+			v.move(i, strings.Clone(name), p)
+		}
+		if cur.kind == Symlink {
+			found[strings.Clone(p)] = cur.link
+		} else if target, ok := aliases[name]; ok {
+			found[strings.Clone(p)] = target
+		}
+		if isFresh && below(p, fresh) {
+			continue
+		}
+		if d := parent(p); !known || d != dir {
+			dir, known = strings.Clone(d), true
+			dirFresh = !v.anything(i, dir)
+			if isFresh = dirFresh; isFresh {
+				fresh = dir
+			}
+		}
+		if dirFresh {
+			continue
+		}
+		switch {
+		case cur.kind != Dir:
+			v.hide[strings.Clone(p)] = i
+		case v.isFile(i, p):
+			// A folder replaces a file or link; runtimes do not keep a link even if it
+			// leads to a folder.
+			v.hide[strings.Clone(p)] = i
+			r.ok = false
+		}
 	}
 	for _, p := range c.Opaque {
-		v.opaque[v.resolve(p)] = i
+		v.opaque[v.follow.resolve(p)] = i
 	}
-	// Links of this layer take effect after its own entries are placed: a tar written
-	// from a file system names real paths.
-	var found []Entry
-	r = parentResolver{v: v}
-	for j := range c.Entries {
-		e := &c.Entries[j]
-		p := e.Path
-		if len(v.links) > 0 {
-			if p = r.real(p); p != e.Path {
-				v.move(place{i, e.Path}, p, e.Kind)
-			}
-		}
-		if e.Kind == Symlink {
-			found = append(found, Entry{Path: p, Link: e.Link})
-		}
-	}
-	for _, e := range found {
-		v.links[e.Path] = link{target: e.Link, layer: i}
+	// Links of this layer take effect after its own entries are placed: their names are
+	// places within the layer already.
+	for _, p := range slices.Sorted(maps.Keys(found)) {
+		v.links[p] = link{target: found[p], layer: i}
 	}
 }
 
-func (v *View) move(from place, to string, k Kind) {
-	if v.moved == nil {
-		v.moved, v.landed = map[place]string{}, map[string]int{}
+func (v *View) move(i int, name, p string) {
+	// The same layer may put a file in the place of a folder on the way: before it, the
+	// layer could not be applied, so it came after.
+	for dir := parent(p); dir != ""; dir = parent(dir) {
+		if kind, at, _ := v.layers[i].Entries.holds(dir); at && kind != Dir && kind != Symlink {
+			v.moved[place{i, name}] = ""
+			return
+		}
 	}
-	v.moved[from] = to
-	if k != Dir {
-		v.landed[to] = from.layer
+	if v.movedBytes += len(p) + len(name); v.movedBytes <= maxMovedBytes {
+		v.moved[place{i, name}] = p
+		v.landed[place{i, p}] = name
 	}
 }
 
-// hides reports whether c has something at p, or something other than a folder at a
-// parent of p: whatever was there before is gone then. p is no folder below c. A
-// folder that c only implies replaces nothing: a link stays, and is followed.
-func (c *Changes) hides(p string) bool {
-	for end := 0; end < len(p); {
-		if next := strings.IndexByte(p[end:], '/'); next < 0 {
-			end = len(p)
-		} else {
-			end += next
+// hardLinks finds what the hard links of layer i to lower layers are names of, before
+// the layer itself takes effect. Those of symbolic links are given with the target.
+func (v *View) hardLinks(i int, c *Changes) map[string]string {
+	if c.Entries.lower == 0 {
+		return nil
+	}
+	aliases := map[string]string{}
+	for cur := c.Entries.from(0); cur.next(); {
+		if cur.kind != Hardlink || cur.linkAt != 0 {
+			continue
 		}
-		i := c.search(p[:end], false)
-		if i < len(c.Entries) && c.Entries[i].Path == p[:end] {
-			if end == len(p) || c.Entries[i].Kind != Dir {
-				return true
+		p := v.parents(cur.link)
+		j, name, ok := v.file(i, p)
+		if !ok {
+			continue
+		}
+		if target, ok := v.link(p); ok {
+			aliases[string(cur.path)] = target
+		}
+		to := place{j, name}
+		if further, ok := v.linked[to]; ok {
+			to = further
+		}
+		v.linked[place{i, string(cur.path)}] = to
+	}
+	return aliases
+}
+
+// file gives the layer below i that has something other than a folder at the real
+// path p which is visible so far, and its name there.
+func (v *View) file(i int, p string) (layer int, name string, ok bool) {
+	for j := i - 1; j >= 0; j-- {
+		if from, ok := v.landed[place{j, p}]; ok && v.visibleAt(j, p) {
+			return j, from, true
+		}
+		if kind, at, _ := v.layers[j].Entries.holds(p); at && kind != Dir {
+			if _, elsewhere := v.moved[place{j, p}]; !elsewhere && v.visibleAt(j, p) {
+				return j, p, true
 			}
-		} else if j := c.search(p[:end], true); j == len(c.Entries) || !below(c.Entries[j].Path, p[:end]) {
-			return false // nothing here, nor below
 		}
-		end++
+	}
+	return 0, "", false
+}
+
+// anything reports whether a layer below i may have something at or below p.
+func (v *View) anything(i int, p string) bool {
+	if len(v.moved) > 0 {
+		return true
+	}
+	for _, c := range v.layers[:i] {
+		if _, _, any := c.Entries.holds(p); any {
+			return true
+		}
 	}
 	return false
 }
 
-// search gives the first entry that is not before p, or before what lies below p.
-func (c *Changes) search(p string, inside bool) int {
-	return sort.Search(len(c.Entries), func(i int) bool {
-		q := c.Entries[i].Path
-		if !inside {
-			return q >= p
-		}
-		n := min(len(q), len(p))
-		if q[:n] != p[:n] {
-			return q[:n] > p[:n]
-		}
-		return len(q) > len(p) && q[len(p)] >= '/'
-	})
-}
-
-func below(p, dir string) bool {
-	return len(p) > len(dir) && p[len(dir)] == '/' && p[:len(dir)] == dir
+// isFile reports whether the layers below i have something other than a folder at p.
+func (v *View) isFile(i int, p string) bool {
+	_, _, ok := v.file(i, p)
+	return ok
 }
 
 // parentResolver remembers the last folder, since entries come sorted.
@@ -140,11 +227,12 @@ type parentResolver struct {
 
 func (r *parentResolver) real(p string) string {
 	i := strings.LastIndexByte(p, '/')
-	if i < 0 {
+	if i < 0 || len(r.v.links) == 0 {
 		return p
 	}
 	if dir := p[:i]; !r.ok || dir != r.dir {
-		r.dir, r.to, r.ok = dir, r.v.resolve(dir), true
+		r.dir = strings.Clone(dir)
+		r.to, r.ok = r.v.follow.resolve(r.dir), true
 	}
 	if r.to == r.dir {
 		return p
@@ -155,63 +243,72 @@ func (r *parentResolver) real(p string) string {
 // Visible reports whether the file that layer has at path is the one an application
 // sees in the finished image.
 func (v *View) Visible(layer int, p string) bool {
-	if to, ok := v.moved[place{layer, p}]; ok {
-		p = to
+	if len(v.moved) > 0 {
+		if to, ok := v.moved[place{layer, p}]; ok {
+			if to == "" {
+				return false
+			}
+			p = to
+		}
 	}
 	return v.visibleAt(layer, p)
 }
 
 func (v *View) visibleAt(layer int, p string) bool {
-	if hiddenBy(v.white, p, layer) || len(v.landed) > 0 && hiddenBy(v.landed, p, layer) {
-		return false
-	}
-	for i := len(p) - 1; i > 0 && len(v.opaque) > 0; i-- {
-		if p[i] == '/' && v.opaque[p[:i]] > layer {
-			return false
-		}
-	}
-	if v.opaque[""] > layer {
-		return false
-	}
-	for i := layer + 1; i <= v.top; i++ {
-		if v.layers[i].hides(p) {
-			return false
-		}
-	}
-	return true
-}
-
-// hiddenBy reports whether m has p or a parent of it in a layer above.
-func hiddenBy(m map[string]int, p string, layer int) bool {
-	if len(m) == 0 {
-		return false
-	}
-	if m[p] > layer {
+	if layer == v.top {
 		return true
 	}
+	if h, ok := v.hide[p]; ok && h > layer {
+		return false
+	}
 	for i := len(p) - 1; i > 0; i-- {
-		if p[i] == '/' && m[p[:i]] > layer {
-			return true
+		if p[i] != '/' {
+			continue
+		}
+		dir := p[:i]
+		if h, ok := v.hide[dir]; ok && h > layer {
+			return false
+		}
+		if len(v.opaque) > 0 {
+			if o, ok := v.opaque[dir]; ok && o > layer {
+				return false
+			}
 		}
 	}
-	return false
+	o, ok := v.opaque[""]
+	return !ok || o <= layer
+}
+
+// Moved gives the entries that landed elsewhere than their name says, because a folder
+// in it was a link of a lower layer: layer, name and real path, in no order.
+func (v *View) Moved() iter.Seq2[int, [2]string] {
+	return func(yield func(int, [2]string) bool) {
+		for at, to := range v.moved {
+			if to != "" && !yield(at.layer, [2]string{at.path, to}) {
+				return
+			}
+		}
+	}
 }
 
 // Layer gives the topmost layer that brings something other than a folder to path in
 // the finished image; false if nothing is there.
 func (v *View) Layer(p string) (int, bool) {
-	p = v.parents(p)
-	for i := len(v.layers) - 1; i >= 0; i-- {
-		if e, ok := v.layers[i].Find(p); ok && e.Kind != Dir {
-			return i, v.visibleAt(i, p)
-		}
-	}
-	return 0, false
+	layer, _, ok := v.file(len(v.layers), v.parents(p))
+	return layer, ok
+}
+
+// Linked gives what a hard link that layer has at path, to a file of a lower layer, is
+// another name of: the layer that brought the file and its path there. The path may
+// itself be a hard link, to a file of its own layer. False if there was no such file.
+func (v *View) Linked(layer int, p string) (of int, path string, ok bool) {
+	to, ok := v.linked[place{layer, p}]
+	return to.layer, to.path, ok
 }
 
 // Resolve follows symbolic links, in parents and at the end, within the image and
 // never out of it. A loop gives the path reached when patience ended.
-func (v *View) Resolve(p string) string { return v.resolve(Clean(p)) }
+func (v *View) Resolve(p string) string { return v.follow.resolve(Clean(p)) }
 
 // parents resolves the folders of p but not its last element.
 func (v *View) parents(p string) string {
@@ -219,43 +316,23 @@ func (v *View) parents(p string) string {
 	if i < 0 || len(v.links) == 0 {
 		return p
 	}
-	dir := v.resolve(p[:i])
+	dir := v.follow.resolve(p[:i])
 	if dir == p[:i] {
 		return p
 	}
 	return join(dir, p[i+1:])
 }
 
-func (v *View) resolve(p string) string {
-	if len(v.links) == 0 {
-		return p
+// link gives the target of a symbolic link that is in effect at p.
+func (v *View) link(p string) (string, bool) {
+	l, ok := v.links[p]
+	if !ok || !v.visibleAt(l.layer, p) {
+		return "", false
 	}
-	hops := 0
-	for at := 0; at < len(p); {
-		end := strings.IndexByte(p[at:], '/')
-		if end < 0 {
-			end = len(p)
-		} else {
-			end += at
+	if v.placing != nil {
+		if kind, at, _ := v.placing.Entries.holds(p); at && kind == Dir {
+			return "", false
 		}
-		l, ok := v.links[p[:end]]
-		if !ok || !v.visibleAt(l.layer, p[:end]) {
-			at = end + 1
-			continue
-		}
-		if hops++; hops > maxHops {
-			return p
-		}
-		rest := ""
-		if end < len(p) {
-			rest = p[end:]
-		}
-		if strings.HasPrefix(l.target, "/") {
-			p = Clean(l.target + rest)
-		} else {
-			p = Clean(path.Join("/", path.Dir("/"+p[:end]), l.target) + rest)
-		}
-		at = 0
 	}
-	return p
+	return l.target, true
 }

@@ -73,6 +73,12 @@ func TestVisible(t *testing.T) {
 		{"link whited out before, so no link", []string{"usr/lib/f lib>usr/lib", ".wh.lib", "lib/f"}, 0, "usr/lib/f", true},
 		{"folder replaces link", []string{"usr/lib/f lib>usr/lib", "lib/ lib/f"}, 0, "usr/lib/f", true},
 		{"opaque through a link", []string{"usr/lib/f lib>/usr/lib", "lib/.wh..wh..opq"}, 0, "usr/lib/f", false},
+		{"file in between empties a folder", []string{"d/f", "d d/"}, 0, "d/f", false},
+		{"file in between leaves what follows it", []string{"d/f", "d d/ d/g"}, 1, "d/g", true},
+		{"link in between empties a folder", []string{"d/f e/g", "d>e d/"}, 0, "d/f", false},
+		{"folder once more keeps what came after a whiteout", []string{"d/f", ".wh.d", "d/ d/g", "d/"}, 2, "d/g", true},
+		{"folder once more keeps what came after a file", []string{"d", "d/ d/g", "d/"}, 1, "d/g", true},
+		{"folder through a link replaces a file", []string{"e/f l>e", "l/f/"}, 0, "e/f", false},
 		{"repeated layer", []string{"f", ".wh.f", "f", "g"}, 2, "f", true},
 	}
 	for _, tt := range tests {

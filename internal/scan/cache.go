@@ -115,8 +115,8 @@ func (c *Cache) mark(l image.Layer) string {
 // verified reports whether these very bytes on disk were verified before. A layer
 // that is not local has its bytes named by digest alone.
 func (c *Cache) verified(l image.Layer) bool {
-	if l.Local == "" {
-		return true
+	if c == nil || l.Local == "" {
+		return l.Local == ""
 	}
 	_, err := os.Stat(c.mark(l))
 	return err == nil

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -36,9 +37,10 @@ type Scanner struct {
 	// is called from several goroutines, one at a time.
 	Progress func(done, total int)
 
-	flight singleflight.Group
-	mu     sync.Mutex
-	memory map[image.Digest]*layerFacts
+	flight  singleflight.Group
+	mu      sync.Mutex
+	memory  map[image.Digest]*layerFacts
+	trusted map[string]image.Digest // which digest was verified of the bytes that Local names
 }
 
 // New makes a Scanner with every extractor, within lim.
@@ -114,21 +116,25 @@ func (s *Scanner) Folder(ctx context.Context, dir string) (*report.Facts, error)
 // Stream reads a docker-archive or oci-archive from r in one forward pass, without
 // keeping a copy, and gives the Facts of each image selected.
 func (s *Scanner) Stream(ctx context.Context, r io.Reader, sel image.Select) (*image.Set, []*report.Facts, error) {
-	byEntry := map[string]*layerFacts{}
+	byEntry := map[string]streamedLayer{}
 	set, err := image.ReadStream(ctx, r, sel, func(name string, size int64, body io.Reader) error {
-		h := image.Digest("").Hash()
+		var algorithm image.Digest
+		if strings.HasPrefix(name, "blobs/sha512/") {
+			algorithm = "sha512:"
+		}
+		h := algorithm.Hash()
 		l := image.Layer{Local: name, Size: size, Open: func(context.Context) (io.ReadCloser, error) {
 			return io.NopCloser(io.TeeReader(body, h)), nil
 		}}
-		lf, err := s.read(ctx, l)
+		lf, err := s.read(ctx, l, false)
 		if err != nil {
 			return err
 		}
-		byEntry[name] = lf
-		if lf.complete() {
-			d := image.FromHash(h)
-			s.Cache.put(lf, d, lf.changes.DiffID)
-			s.remember(lf, d, lf.changes.DiffID)
+		at := streamedLayer{layerFacts: lf, digest: image.FromHash(h)}
+		byEntry[name] = at
+		if lf.complete() && !lf.partial {
+			s.Cache.put(lf, at.digest, lf.changes.DiffID)
+			s.remember(lf, at.digest, lf.changes.DiffID)
 		}
 		return nil
 	})
@@ -148,18 +154,24 @@ func (s *Scanner) Stream(ctx context.Context, r io.Reader, sel image.Select) (*i
 	return set, out, nil
 }
 
+// streamedLayer is what went by under a name, and its digest as stored.
+type streamedLayer struct {
+	*layerFacts
+	digest image.Digest
+}
+
 // streamed ties a layer of the manifest to the body that stood under its name, which
-// was hashed as it went by.
-func (s *Scanner) streamed(l image.Layer, lf *layerFacts) (*layerFacts, error) {
+// was hashed as it went by. In the older docker layout a layer's digest is its diffID.
+func (s *Scanner) streamed(l image.Layer, at streamedLayer) (*layerFacts, error) {
 	switch {
-	case lf == nil:
+	case at.layerFacts == nil:
 		return &layerFacts{changes: &rootfs.Changes{}, unknowns: []inventory.Unknown{{Reason: inventory.LayerUnreadable,
 			Subject: string(l.Digest), Detail: "the archive does not hold this layer"}}}, nil
-	case !lf.complete():
-		return lf, nil
+	case !at.complete():
+		return at.layerFacts, nil
 	}
-	if f := s.known(l); f != nil {
-		return f, nil
+	if diffID := at.changes.DiffID; (l.Digest == at.digest || l.Digest == diffID) && (l.DiffID == "" || l.DiffID == diffID) {
+		return at.layerFacts, nil
 	}
 	return nil, fmt.Errorf("layer %s: %s in the archive has other content: %w", l.Digest.Short(), l.Local, image.ErrDigestMismatch)
 }
@@ -182,7 +194,8 @@ func (s *Scanner) assemble(layers []*layerFacts, of []image.Layer) *inventory.In
 		}
 		unknowns = append(unknowns, l.unknowns...)
 	}
-	fragments = append(fragments, s.lowerLinks(view, layers)...)
+	linked, unread := s.lowerLinks(view, layers)
+	fragments, unknowns = append(fragments, linked...), append(unknowns, unread...)
 	inv := inventory.Merge(view, fragments)
 	inv.Unknowns = append(inv.Unknowns, unknowns...)
 	for _, l := range of {
@@ -195,47 +208,6 @@ func (s *Scanner) assemble(layers []*layerFacts, of []image.Layer) *inventory.In
 	inventory.SortUnknowns(inv.Unknowns)
 	inv.Unknowns = slices.Compact(inv.Unknowns)
 	return inv
-}
-
-// lowerLinks gives wanted hard links to files of lower layers the fragments that were
-// read there.
-func (s *Scanner) lowerLinks(view *rootfs.View, layers []*layerFacts) []inventory.Fragment {
-	var out []inventory.Fragment
-	for i, l := range layers {
-		for _, e := range l.changes.Entries {
-			if e.Kind != rootfs.Hardlink {
-				continue
-			}
-			if _, here := l.changes.Find(e.Link); here {
-				continue
-			}
-			for j := i - 1; j >= 0; j-- {
-				t, ok := layers[j].changes.Find(e.Link)
-				if !ok || t.Kind != rootfs.Regular {
-					continue
-				}
-				for k := range layers[j].fragments {
-					f := &layers[j].fragments[k]
-					if f.Path == t.Path && s.wants(f.Extractor, rootfs.Entry{Path: e.Path, Mode: t.Mode, Size: t.Size}) {
-						m := moved(f, e.Path)
-						m.Layer = i
-						out = append(out, *m)
-					}
-				}
-				break
-			}
-		}
-	}
-	return out
-}
-
-func (s *Scanner) wants(extractor string, e rootfs.Entry) bool {
-	for i := range s.Extractors {
-		if s.Extractors[i].Name == extractor {
-			return s.Extractors[i].Want(e)
-		}
-	}
-	return false
 }
 
 // describe gives the facts of the manifest and config that are published.

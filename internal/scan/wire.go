@@ -14,7 +14,7 @@ import (
 // The cache's own format: unsigned varints and length-prefixed strings, paths
 // written as what they share with the one before. It is read by no other program,
 // and any change to it raises wireVersion.
-const wireVersion = 2
+const wireVersion = 3
 
 type encoder struct {
 	b    []byte
@@ -66,18 +66,7 @@ func encodeLayer(f *layerFacts) []byte {
 	c := f.changes
 	e.str(string(c.DiffID))
 	e.num(uint64(c.Size))
-	e.num(uint64(len(c.Entries)))
-	for _, x := range c.Entries {
-		e.path(x.Path)
-		e.num(uint64(x.Kind))
-		e.num(uint64(x.Mode))
-		e.num(uint64(x.UID))
-		e.num(uint64(x.GID))
-		e.num(uint64(x.Size))
-		if x.Kind == rootfs.Symlink || x.Kind == rootfs.Hardlink {
-			e.str(x.Link)
-		}
-	}
+	e.b = c.Entries.AppendBinary(e.b)
 	e.paths(c.Whiteouts)
 	e.paths(c.Opaque)
 	e.num(uint64(len(f.fragments)))
@@ -138,7 +127,10 @@ type decoder struct {
 	s     string
 	last  string
 	arena []byte // paths are put together in here, many to an allocation
-	err   error
+	// unfold is how many bytes of paths may still be put together. Real paths share
+	// less than nine tenths with the one before.
+	unfold int
+	err    error
 }
 
 func (d *decoder) num() uint64 {
@@ -202,6 +194,10 @@ func (d *decoder) path() string {
 		return rest
 	}
 	need := int(n) + len(rest)
+	if d.unfold -= need; d.unfold < 0 {
+		d.fail()
+		return ""
+	}
 	if cap(d.arena)-len(d.arena) < need {
 		d.arena = make([]byte, 0, max(need, 64<<10))
 	}
@@ -225,22 +221,11 @@ func (d *decoder) paths() []string {
 }
 
 func decodeLayer(s string) (*layerFacts, error) {
-	d := &decoder{s: s}
+	d := &decoder{s: s, unfold: 1<<20 + 64*len(s)}
 	c := &rootfs.Changes{DiffID: image.Digest(d.str()), Size: int64(d.num())}
-	c.Entries = make([]rootfs.Entry, d.count())
-	for i := range c.Entries {
-		x := &c.Entries[i]
-		x.Path = d.path()
-		x.Kind = rootfs.Kind(d.num())
-		x.Mode = uint32(d.num())
-		x.UID, x.GID = int(d.num()), int(d.num())
-		x.Size = int64(d.num())
-		if x.Kind == rootfs.Symlink || x.Kind == rootfs.Hardlink {
-			x.Link = d.str()
-		}
-		if d.err != nil {
-			break
-		}
+	var ok bool
+	if c.Entries, d.s, ok = rootfs.ReadEntries(d.s); !ok {
+		d.fail()
 	}
 	c.Whiteouts, c.Opaque = d.paths(), d.paths()
 	f := &layerFacts{changes: c, fragments: make([]inventory.Fragment, d.count())}
