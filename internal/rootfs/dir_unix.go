@@ -13,7 +13,7 @@ const nonblock = syscall.O_NONBLOCK
 // owner gives who owns the file and the device it is on.
 func owner(info fs.FileInfo) (uid, gid int, dev uint64) {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		return int(st.Uid), int(st.Gid), uint64(st.Dev)
+		return int(st.Uid), int(st.Gid), uint64(st.Dev) //nolint:unconvert // it is 32 bits wide elsewhere
 	}
 	return 0, 0, 0
 }

@@ -32,9 +32,6 @@ type Entries struct {
 
 const blockSize = 16
 
-// maxData is how much the offsets of blocks can name.
-const maxData = 1<<32 - 1
-
 // Len is the number of entries.
 func (es *Entries) Len() int { return es.n }
 
