@@ -41,7 +41,7 @@ func startEngine(t *testing.T, socket, program string, args ...string) {
 		cmd.Process.Signal(os.Interrupt)
 		select {
 		case <-ended:
-		case <-time.After(20 * time.Second):
+		case <-time.After(5 * time.Minute):
 			cmd.Process.Kill()
 			<-ended
 		}

@@ -55,7 +55,7 @@ func folder(t *testing.T, dir string, lim rootfs.Limits, vs ...rootfs.Visitor) (
 	select {
 	case r := <-done:
 		return r.c, r.err
-	case <-time.After(20 * time.Second):
+	case <-time.After(5 * time.Minute):
 		t.Fatal("reading the folder hangs")
 		return nil, nil
 	}

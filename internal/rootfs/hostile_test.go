@@ -125,7 +125,7 @@ func readFrom(t *testing.T, lim rootfs.Limits, l image.Layer, vs ...rootfs.Visit
 	select {
 	case r := <-done:
 		return r.c, r.err
-	case <-time.After(20 * time.Second):
+	case <-time.After(5 * time.Minute):
 		t.Fatal("reading the layer hangs")
 		return nil, nil
 	}

@@ -144,7 +144,7 @@ func TestMemory(t *testing.T) {
 			if used > tc.most {
 				t.Errorf("%d MB of memory were in use", used>>20)
 			}
-			if took > time.Minute {
+			if took > 10*time.Minute {
 				t.Errorf("it took %v", took)
 			}
 		})

@@ -298,7 +298,7 @@ func TestHostileIsCheap(t *testing.T) {
 			}
 		}
 	}
-	if d := time.Since(start); d > time.Duration(n)*time.Millisecond {
+	if d := time.Since(start); d > time.Duration(n)*100*time.Millisecond {
 		t.Errorf("%d comparisons took %v", n, d)
 	}
 }
