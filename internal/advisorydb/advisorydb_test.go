@@ -166,7 +166,7 @@ func TestClose(t *testing.T) {
 	if _, err := lookup(db, "npm", "p"); !errors.Is(err, ErrClosed) {
 		t.Errorf("a closed snapshot gives %v, want ErrClosed", err)
 	}
-	if _, _, err := db.Enrich("CVE-2024-1"); !errors.Is(err, ErrClosed) {
+	if _, _, err := db.Enrich(t.Context(), "CVE-2024-1"); !errors.Is(err, ErrClosed) {
 		t.Errorf("a closed snapshot gives %v, want ErrClosed", err)
 	}
 	if err := db.Close(); err != nil {
@@ -189,7 +189,7 @@ func TestAddMerges(t *testing.T) {
 		if d := cmp.Diff(want, mustLookup(t, db, "Alpine:v3.10", "a")); d != "" {
 			t.Errorf("(-want +got):\n%s", d)
 		}
-		if e, _, err := db.Enrich("CVE-2024-1"); err != nil || e.Summary != "newer" {
+		if e, _, err := db.Enrich(t.Context(), "CVE-2024-1"); err != nil || e.Summary != "newer" {
 			t.Errorf("summary is %q (%v), want the newer", e.Summary, err)
 		}
 		if m := db.Manifest(); m.Shards[0].Records != 1 || m.Sources[0].Records != 1 {
@@ -475,7 +475,7 @@ func TestEmptySourceIsCovered(t *testing.T) {
 	if d := cmp.Diff(want, db.Manifest().Sources); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
-	if e, ok, err := db.Enrich("CVE-2024-1"); ok || err != nil {
+	if e, ok, err := db.Enrich(t.Context(), "CVE-2024-1"); ok || err != nil {
 		t.Errorf("an unknown flaw gives %+v, %v, %v", e, ok, err)
 	}
 }
@@ -578,7 +578,7 @@ func BenchmarkEnrich300(b *testing.B) {
 	ids = ids[:300]
 	for b.Loop() {
 		for _, id := range ids {
-			if _, ok, err := db.Enrich(id); !ok || err != nil {
+			if _, ok, err := db.Enrich(b.Context(), id); !ok || err != nil {
 				b.Fatal(id, ok, err)
 			}
 		}

@@ -15,6 +15,7 @@ const (
 	maxIDs      = 1 << 16 // aliases, and related
 	maxAffected = 1 << 20
 	maxSpans    = 1 << 20 // ranges, and versions, of one statement
+	maxMaxAge   = 50 * 365 * 24 * time.Hour
 )
 
 // Builder gathers what goes into a snapshot. Its methods may be called from several
@@ -27,6 +28,7 @@ type Builder struct {
 	flaws   map[uint32]*flaw
 	sources map[string]*Source
 	scores  map[string]uint8 // by vector; noScore if it is invalid
+	date    time.Time
 }
 
 const noScore = 255
@@ -76,6 +78,14 @@ func NewBuilder() *Builder {
 		sources: map[string]*Source{},
 		scores:  map[string]uint8{},
 	}
+}
+
+// Date sets the time whose knowledge the snapshot holds, to the second. Without it the
+// newest that the sources show is taken.
+func (b *Builder) Date(t time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.date = seconds(t)
 }
 
 // Add takes one record of a publisher. Records of the same Source and ID are one: their
@@ -282,16 +292,19 @@ func (b *Builder) statement(f *advisory.Affected) statement {
 
 // Source states a publisher's part: what of it was read, and for which ecosystems it
 // speaks even if it has nothing against any package in them now. Several calls
-// with one name add up: records and quarantined are summed, ecosystems united, the
-// oldest fetch and the newest record kept. Where Records or Newest is zero,
+// with one name add up: counts are summed, ecosystems united, the oldest fetch, the
+// newest record and the shortest age kept. Where Records or Newest is zero,
 // the records added are counted, or their newest taken. A source that was never
 // stated but has records is listed with what they show.
 func (b *Builder) Source(s Source) error {
 	if s.Name == "" || len(s.Name) > maxString || !printable(s.Name) || len(s.Home) > maxString || !printable(s.Home) {
 		return fmt.Errorf("source %.80q (%.80q): name or home is missing, too long or cannot be printed", s.Name, s.Home)
 	}
-	if s.Records < 0 || s.Quarantined < 0 {
+	if s.Records < 0 || s.Skipped < 0 || s.Quarantined < 0 {
 		return fmt.Errorf("source %q has a negative count", s.Name)
+	}
+	if s.MaxAge < 0 || s.MaxAge > maxMaxAge {
+		return fmt.Errorf("source %q may be %v old, which is not between nothing and %v", s.Name, s.MaxAge, maxMaxAge)
 	}
 	for _, e := range s.Ecosystems {
 		if err := checkEcosystem(e); err != nil {
@@ -313,7 +326,11 @@ func (b *Builder) Source(s Source) error {
 		have.Newest = t
 	}
 	have.Records += s.Records
+	have.Skipped += s.Skipped
 	have.Quarantined += s.Quarantined
+	if age := s.MaxAge.Truncate(time.Second); age > 0 && (have.MaxAge == 0 || age < have.MaxAge) {
+		have.MaxAge = age
+	}
 	for _, e := range s.Ecosystems {
 		have.Ecosystems = append(have.Ecosystems, strings.Clone(e))
 	}

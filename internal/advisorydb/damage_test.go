@@ -50,7 +50,7 @@ func readAll(db *DB) error {
 		}
 	}
 	for _, id := range []string{"CVE-2024-37", "CVE-2024-0", "GHSA-2345-6789-cfgh", "none"} {
-		if _, _, err := db.Enrich(id); err != nil {
+		if _, _, err := db.Enrich(context.Background(), id); err != nil {
 			return err
 		}
 	}
@@ -89,8 +89,8 @@ func TestDamageEverywhere(t *testing.T) {
 			}
 			fmt.Fprintf(&s, "%+v\n", got)
 		}
-		for _, id := range []string{"CVE-2024-37", "CVE-2024-0", "none"} {
-			e, ok, err := db.Enrich(id)
+		for _, id := range []string{"CVE-2024-37", "CVE-2024-0", "GHSA-2345-6789-cfgh", "x", "none"} {
+			e, ok, err := db.Enrich(t.Context(), id)
 			if err != nil {
 				return "", err
 			}
@@ -309,9 +309,14 @@ func TestOpenRefuses(t *testing.T) {
 	if err := try(good); err != nil {
 		t.Fatal(err)
 	}
-	err = try(strings.Replace(good, `{"schema":1`, `{"schema":2`, 1))
-	if !errors.Is(err, ErrSchema) || !strings.Contains(err.Error(), "reads version 1") {
-		t.Errorf("another schema gives %v", err)
+	for _, other := range []string{
+		strings.Replace(good, `"schema":2`, `"schema":3`, 1),
+		`{"schema":1,"shards":[],"sources":[]}` + "\n",
+		`{"form":"unheard of","schema":9}`,
+	} {
+		if err := try(other); !errors.Is(err, ErrSchema) || !strings.Contains(err.Error(), "reads version 2") {
+			t.Errorf("another schema gives %v", err)
+		}
 	}
 	for name, s := range map[string]string{
 		"empty":             "",
@@ -329,6 +334,8 @@ func TestOpenRefuses(t *testing.T) {
 		"huge source":       strings.Replace(good, `"sources":[0]`, `"sources":[4294967296]`, 1),
 		"escape":            strings.Replace(good, `"Debian`, "\"\x1b[31mDebian", 1),
 		"needless escape":   strings.Replace(good, `"Debian`, `"\u0044ebian`, 1),
+		"no time":           good[:1] + good[strings.Index(good, `"schema"`):],
+		"another bucket":    strings.Replace(good, `"name":"text-cve-2024"`, `"name":"text-../cve"`, 1),
 		"shared with owner": strings.Replace(good, `"kind":"text"`, `"ecosystem":"npm","kind":"text"`, 1),
 	} {
 		if s == good {
@@ -363,7 +370,7 @@ func FuzzShard(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for kind, path := range map[byte]string{0: "debian-12", 1: "flaws", 2: "epss", 3: "text"} {
+	for kind, path := range map[byte]string{0: "debian-12", 1: "flaws-cve-2024", 2: "epss", 3: "text-cve-2024"} {
 		b, err := os.ReadFile(shardFiles(f, dir, m)[path])
 		if err != nil {
 			f.Fatal(err)
@@ -420,7 +427,7 @@ func FuzzManifest(f *testing.F) {
 	}
 	m.Sources[0].Fetched, m.Sources[0].Home = date(2024, 1, 1), `https://example.org/"\`
 	f.Add(m.Bytes())
-	f.Add([]byte(`{"schema":1,"shards":[],"sources":[]}` + "\n"))
+	f.Add([]byte(`{"created":"2024-01-01T00:00:00Z","schema":2,"shards":[],"sources":[]}` + "\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := ParseManifest(b)
 		if err != nil {

@@ -5,9 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -27,11 +25,12 @@ var ErrClosed = errors.New("the advisory snapshot is closed")
 // DB is an open snapshot. All methods may be called at once from many goroutines.
 type DB struct {
 	dir      string
+	remote   Remote
 	manifest Manifest
 	digest   string
 	slots    []shardSlot    // like manifest.Shards
 	places   map[string]int // of ecosystems in slots
-	shared   map[Kind]*shardSlot
+	shared   map[string]*shardSlot // by name
 	// users counts the lookups under way, and is negative from Close on: the last one
 	// out unmaps.
 	users atomic.Int64
@@ -46,57 +45,43 @@ type shardSlot struct {
 
 const closedBias = 1 << 40
 
-// Open reads the manifest of the snapshot in dir. Shards are opened when they are first
-// asked; one that is missing, truncated or damaged shows then, in an error that names it.
-// Another schema version gives an error that wraps [ErrSchema].
-func Open(dir string) (*DB, error) {
-	path := filepath.Join(dir, manifestName)
-	b, err := readBounded(path)
+// Open opens the snapshot in force in dir with the zero [Options].
+func Open(dir string) (*DB, error) { return Options{}.Open(dir) }
+
+// Open reads the manifest of a snapshot in dir. Shards are opened when they are first
+// asked; one that is missing (and not to be had from o.Remote), truncated or damaged
+// shows then, in an error that names it. Errors wrap [ErrSchema] for another schema
+// version, [ErrSignature] and [ErrRollback].
+func (o Options) Open(dir string) (*DB, error) {
+	raw, _, err := o.choose(dir)
 	if err != nil {
 		return nil, fmt.Errorf("opening advisory snapshot: %w", err)
 	}
-	m, err := ParseManifest(b)
+	m, err := ParseManifest(raw)
+	if err == nil {
+		err = o.check(dir, m, raw)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("opening advisory snapshot %s: %w", path, err)
+		return nil, fmt.Errorf("opening advisory snapshot %s: %w", filepath.Join(dir, manifestName), err)
 	}
 	db := &DB{
 		dir:      dir,
+		remote:   o.Remote,
 		manifest: m,
-		digest:   digestOf(b),
+		digest:   digestOf(raw),
 		slots:    make([]shardSlot, len(m.Shards)),
 		places:   make(map[string]int, len(m.Shards)),
-		shared:   make(map[Kind]*shardSlot, 3),
+		shared:   make(map[string]*shardSlot, len(m.Shards)),
 	}
 	for i, s := range m.Shards {
 		db.slots[i].info = s
 		if s.Kind == KindPackages {
 			db.places[s.Ecosystem] = i
 		} else {
-			db.shared[s.Kind] = &db.slots[i]
+			db.shared[s.Name] = &db.slots[i]
 		}
 	}
 	return db, nil
-}
-
-// readBounded reads a manifest whole.
-func readBounded(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !st.Mode().IsRegular() || st.Size() > maxManifest {
-		return nil, fmt.Errorf("%s is no file of at most %d bytes", path, maxManifest)
-	}
-	b := make([]byte, st.Size())
-	if _, err := io.ReadFull(f, b); err != nil {
-		return nil, fmt.Errorf("reading %s: %w", path, err)
-	}
-	return b, nil
 }
 
 // Close gives the memory maps back once the lookups under way are done, and does not wait
@@ -145,9 +130,9 @@ func (db *DB) unmap() error {
 	return errors.Join(errs...)
 }
 
-// get opens the shard if nobody has yet. A failure is not kept, so that a shard fetched
-// later is found.
-func (db *DB) get(slot *shardSlot) (*shard, error) {
+// get opens the shard if nobody has yet, and fetches it if it is not there. A failure
+// is not kept, so that a shard fetched later is found.
+func (db *DB) get(ctx context.Context, slot *shardSlot) (*shard, error) {
 	if s := slot.open.Load(); s != nil {
 		return s, nil
 	}
@@ -155,6 +140,11 @@ func (db *DB) get(slot *shardSlot) (*shard, error) {
 	defer slot.mu.Unlock()
 	if s := slot.open.Load(); s != nil {
 		return s, nil
+	}
+	if db.remote != nil {
+		if _, err := fetchShard(ctx, db.remote, db.dir, slot.info); err != nil {
+			return nil, err
+		}
 	}
 	s, err := openShard(db.dir, slot.info)
 	if err != nil {
@@ -197,18 +187,29 @@ func (db *DB) Ecosystems() []string {
 // and the end of ctx are yielded as an error, which is always the last thing.
 func (db *DB) Lookup(ctx context.Context, ecosystem, name string) iter.Seq2[advisory.Advisory, error] {
 	name = advisory.Name(ecosystem, name)
+	i, ok := db.places[ecosystem]
+	if !ok {
+		return func(yield func(advisory.Advisory, error) bool) {
+			err := db.enter()
+			if err == nil {
+				db.leave()
+				err = fmt.Errorf("looking up %.80q: %w %q", name, ErrNotCovered, ecosystem)
+			}
+			yield(advisory.Advisory{}, err)
+		}
+	}
+	return db.lookup(ctx, &db.slots[i], ecosystem, name)
+}
+
+// lookup is Lookup in a shard, by the name as it is stored.
+func (db *DB) lookup(ctx context.Context, slot *shardSlot, ecosystem, name string) iter.Seq2[advisory.Advisory, error] {
 	return func(yield func(advisory.Advisory, error) bool) {
 		if err := db.enter(); err != nil {
 			yield(advisory.Advisory{}, err)
 			return
 		}
 		defer db.leave()
-		i, ok := db.places[ecosystem]
-		if !ok {
-			yield(advisory.Advisory{}, fmt.Errorf("looking up %.80q: %w %q", name, ErrNotCovered, ecosystem))
-			return
-		}
-		s, err := db.get(&db.slots[i])
+		s, err := db.get(ctx, slot)
 		if err != nil {
 			yield(advisory.Advisory{}, err)
 			return
@@ -243,19 +244,24 @@ func (db *DB) Lookup(ctx context.Context, ecosystem, name string) iter.Seq2[advi
 // Enrich gives what is known of a flaw apart from any package, by any of its IDs:
 // CVE-…, GHSA-…, or an advisory's own. It reports false if nothing is known of it.
 // What is returned belongs to the caller.
-func (db *DB) Enrich(id string) (advisory.Enrichment, bool, error) {
+func (db *DB) Enrich(ctx context.Context, id string) (advisory.Enrichment, bool, error) {
 	var e advisory.Enrichment
 	if err := db.enter(); err != nil {
 		return e, false, err
 	}
 	defer db.leave()
 	found := false
+	part := bucket(id)
 	for _, kind := range [...]Kind{KindFlaws, KindEPSS, KindText} {
-		slot := db.shared[kind]
+		name := string(kind)
+		if bucketed(kind) {
+			name += "-" + part
+		}
+		slot := db.shared[name]
 		if slot == nil {
 			continue
 		}
-		s, err := db.get(slot)
+		s, err := db.get(ctx, slot)
 		if err != nil {
 			return advisory.Enrichment{}, false, err
 		}
@@ -314,7 +320,7 @@ func (db *DB) Verify(ctx context.Context) error {
 }
 
 func (db *DB) verifyShard(ctx context.Context, slot *shardSlot) error {
-	s, err := db.get(slot) // its size and its frame
+	s, err := db.get(ctx, slot) // its size and its frame
 	if err != nil {
 		return err
 	}

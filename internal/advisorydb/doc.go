@@ -8,17 +8,18 @@
 //     SHA-256 of the manifest's bytes, which have one canonical form.
 //   - A shard is one file, shards/sha256-<hex>, named by the digest of its content
 //     and never changed. There is one per ecosystem and release ("Debian:12",
-//     "npm"), and three that all ecosystems share: flaws (severity, CVSS, known
-//     exploitation), epss and text. What changes on different days lies in different
-//     shards, and text lies apart from what matching needs.
+//     "npm"), and some that all ecosystems share: flaws (severity, CVSS, known
+//     exploitation), epss and text; flaws and text are parted by publisher and year.
+//     What changes on different days lies in different shards, and text lies apart
+//     from what matching needs.
 //   - A record is one [advisory.Advisory]; a statement is one of its Affected entries.
 //
 // # The file
 //
 // All numbers are little-endian or unsigned varints; offsets count from the start of the body.
 //
-//	header   magic, format, kind, file size, eight sections (offset, length),
-//	         CRC of the page sums, CRC of the header          (96 bytes)
+//	header   magic, format, kind, file size, nine sections (offset, length),
+//	         CRC of the page sums, CRC of the header          (104 bytes)
 //	sums     CRC-32C of each 4 KiB of the body
 //	body     meta       ecosystem, packages, records
 //	         strings    sorted, front-coded, 8 to a group
@@ -29,6 +30,8 @@
 //	         table      keys (package names or flaw IDs), sorted, front-coded, in
 //	                    blocks of about 1 KiB with an index of separators
 //	         bloom      which keys are not here, so that a miss reads no block
+//	         hashes     of all that is said of each package, so that two shards are
+//	                    compared without reading what did not change
 //
 // A package's statements follow its name in the table, ordered by source and ID; each
 // names its record by the distance from the one before and its versions by the

@@ -52,7 +52,7 @@ func TestEnrich(t *testing.T) {
 		"CVE-2024-4":          {EPSS: &advisory.EPSS{Score: 0.97354, Percentile: 0.99912, Date: "2024-05-01"}},
 		"CVE-2024-5":          {EPSS: &advisory.EPSS{Score: 1. / 3, Percentile: 1}, Summary: strings.Repeat("é", 148) + "…"},
 	} {
-		got, ok, err := db.Enrich(id)
+		got, ok, err := db.Enrich(t.Context(), id)
 		if err != nil || !ok {
 			t.Errorf("%s: %v, %v", id, ok, err)
 		}
@@ -61,7 +61,7 @@ func TestEnrich(t *testing.T) {
 		}
 	}
 	// An errata says nothing of the flaws it fixes.
-	if e, ok, err := db.Enrich("CVE-2024-2"); ok || err != nil {
+	if e, ok, err := db.Enrich(t.Context(), "CVE-2024-2"); ok || err != nil {
 		t.Errorf("CVE-2024-2 has %+v, %v", e, err)
 	}
 }
@@ -93,7 +93,7 @@ func TestSeverityOrder(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			e, _, err := open(t, b, t.TempDir()).Enrich("CVE-2024-1")
+			e, _, err := open(t, b, t.TempDir()).Enrich(t.Context(), "CVE-2024-1")
 			if err != nil || e.Severity != tt.want || e.SeveritySource != tt.by {
 				t.Errorf("got %v by %s (%v), want %v by %s", e.Severity, e.SeveritySource, err, tt.want, tt.by)
 			}

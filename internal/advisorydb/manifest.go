@@ -2,16 +2,18 @@ package advisorydb
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
 )
 
 // SchemaVersion is the version of the manifest and of the shards it names.
-const SchemaVersion = 1
+const SchemaVersion = 2
 
 // ErrSchema is wrapped by errors about a snapshot of another schema version than
 // this program's.
@@ -43,7 +45,10 @@ var kindNumbers = map[Kind]byte{KindPackages: 1, KindFlaws: 2, KindEPSS: 3, Kind
 // Manifest names everything in a snapshot. Lists are sorted: shards by kind and
 // ecosystem, sources by name.
 type Manifest struct {
-	Schema  int
+	Schema int
+	// Created is the day and time whose knowledge the snapshot holds, by which snapshots
+	// are ordered. Seconds, UTC.
+	Created time.Time
 	Shards  []Shard
 	Sources []Source
 }
@@ -51,7 +56,7 @@ type Manifest struct {
 // Shard is one file of a snapshot.
 type Shard struct {
 	Kind Kind
-	// Name is short and unique in the snapshot: "debian-12", "npm", "text".
+	// Name is short and unique in the snapshot: "debian-12", "npm", "text-cve-2024".
 	Name string
 	// Ecosystem in OSV's spelling, "Debian:12"; empty for the shared shards.
 	Ecosystem string
@@ -75,8 +80,12 @@ type Source struct {
 	Fetched time.Time
 	// Newest is the time of the newest record. Seconds, UTC.
 	Newest time.Time
-	// Records that were accepted and Quarantined that could not be read.
-	Records, Quarantined int
+	// MaxAge is how old the source may be before verdicts cannot rest on it, in seconds; 0
+	// for any age.
+	MaxAge time.Duration
+	// Records that were accepted, Skipped that were left out on purpose, and Quarantined
+	// that could not be read.
+	Records, Skipped, Quarantined int
 	// Ecosystems the source speaks for, sorted, be it that it says nothing now.
 	Ecosystems []string
 }
@@ -90,7 +99,8 @@ func (m Manifest) Bytes() []byte {
 			place[e] = append(place[e], i)
 		}
 	}
-	b := fmt.Appendf(nil, `{"schema":%d,"shards":[`, m.Schema)
+	b := appendTime([]byte{'{'}, `"created":`, m.Created)
+	b = fmt.Appendf(b, `"schema":%d,"shards":[`, m.Schema)
 	for i, s := range m.Shards {
 		if i > 0 {
 			b = append(b, ',')
@@ -126,11 +136,13 @@ func (m Manifest) Bytes() []byte {
 		b = appendTime(b, `"fetched":`, s.Fetched)
 		b = append(b, `"home":`...)
 		b = appendQuoted(b, s.Home)
+		b = appendField(b, `,"max_age":`, int64(s.MaxAge/time.Second))
 		b = append(b, `,"name":`...)
 		b = appendQuoted(b, s.Name)
 		b = appendTime(append(b, ','), `"newest":`, s.Newest)
 		b = appendField(b, `"quarantined":`, int64(s.Quarantined))
 		b = appendField(b, `,"records":`, int64(s.Records))
+		b = appendField(b, `,"skipped":`, int64(s.Skipped))
 		b = append(b, '}')
 	}
 	return append(b, "]}\n"...)
@@ -160,6 +172,20 @@ func appendQuoted(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
+var schemaField = regexp.MustCompile(`[{,]"schema":([0-9]{1,9})[,}]`)
+
+// foreignSchema gives an error if what stands near the beginning of a manifest is
+// another schema version, whose form may be any other.
+func foreignSchema(b []byte) error {
+	if m := schemaField.FindSubmatch(b[:min(len(b), 512)]); m != nil {
+		if n, _ := strconv.Atoi(string(m[1])); n != SchemaVersion {
+			return fmt.Errorf("%w %d: this program reads version %d; build or pull the snapshot anew, or use the program that wrote it",
+				ErrSchema, n, SchemaVersion)
+		}
+	}
+	return nil
+}
+
 // ParseManifest reads a manifest. Only the canonical form is accepted, so that equal
 // snapshots have equal digests: keys in order, no blanks, nothing unknown. A schema
 // version other than [SchemaVersion] gives an error that wraps [ErrSchema].
@@ -183,16 +209,20 @@ type manifestParser struct {
 
 func (p *manifestParser) manifest() Manifest {
 	var m Manifest
-	p.want(`{"schema":`)
+	if p.err = foreignSchema(p.b); p.err != nil {
+		return m
+	}
+	p.want("{")
+	m.Created = p.time(`"created":`)
+	p.want(`"schema":`)
 	m.Schema = int(p.number())
-	if p.err == nil && m.Schema != SchemaVersion {
-		p.err = fmt.Errorf("%w %d: this program reads version %d; build or pull the snapshot anew, or use the program that wrote it",
-			ErrSchema, m.Schema, SchemaVersion)
+	if p.err == nil && m.Created.IsZero() {
+		p.fail("no time of its making")
 	}
 	var speakers [][]int // by shard: the sources that speak for it
 	p.list(`,"shards":[`, maxShards, func() {
 		s, from := p.shard()
-		if n := len(m.Shards); n > 0 && !shardsInOrder(m.Shards[n-1], s) {
+		if n := len(m.Shards); n > 0 && compareShards(m.Shards[n-1], s) >= 0 {
 			p.fail("shards that are not in order")
 		}
 		m.Shards, speakers = append(m.Shards, s), append(speakers, from)
@@ -256,7 +286,7 @@ func (p *manifestParser) shard() (Shard, []int) {
 		p.fail("a shard of impossible size")
 	case s.Kind == KindPackages && (len(s.Ecosystem) > maxEcosystem || s.Ecosystem == "" || s.Name == ""):
 		p.fail("a shard without ecosystem or name")
-	case s.Kind != KindPackages && (s.Ecosystem != "" || s.Name != string(s.Kind) || len(from) > 0):
+	case s.Kind != KindPackages && (s.Ecosystem != "" || !sharedName(s.Kind, s.Name) || len(from) > 0):
 		p.fail("a shared shard with an ecosystem, a name or sources of its own")
 	}
 	return s, from
@@ -268,6 +298,8 @@ func (p *manifestParser) source() Source {
 	s.Fetched = p.time(`"fetched":`)
 	p.want(`"home":`)
 	s.Home = p.text()
+	p.want(`,"max_age":`)
+	s.MaxAge = time.Duration(p.number()) * time.Second
 	p.want(`,"name":`)
 	s.Name = p.text()
 	p.want(",")
@@ -276,6 +308,8 @@ func (p *manifestParser) source() Source {
 	s.Quarantined = int(p.number())
 	p.want(`,"records":`)
 	s.Records = int(p.number())
+	p.want(`,"skipped":`)
+	s.Skipped = int(p.number())
 	p.want("}")
 	if p.err == nil && s.Name == "" {
 		p.fail("a source without a name")
@@ -379,12 +413,10 @@ func (p *manifestParser) fail(has string) {
 	}
 }
 
-// shardsInOrder tells whether b may follow a: by kind, then by ecosystem, none twice.
-func shardsInOrder(a, b Shard) bool {
-	if a.Kind != b.Kind {
-		return kindNumbers[a.Kind] < kindNumbers[b.Kind]
-	}
-	return a.Ecosystem < b.Ecosystem
+// compareShards orders shards by kind, then by ecosystem, then by name.
+func compareShards(a, b Shard) int {
+	return cmp.Or(cmp.Compare(kindNumbers[a.Kind], kindNumbers[b.Kind]),
+		cmp.Compare(a.Ecosystem, b.Ecosystem), cmp.Compare(a.Name, b.Name))
 }
 
 func validDigest(d string) bool {

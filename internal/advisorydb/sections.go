@@ -9,8 +9,8 @@ import (
 // The layout of a shard file; doc.go has the plan.
 const (
 	magic       = "PLIMSADV"
-	formatMajor = 1
-	headerSize  = 96
+	formatMajor = 2
+	headerSize  = 104
 	pageSize    = 4096
 	// stringGroup strings share one offset, recordGroup records too: reading one goes
 	// through those before it in its group.
@@ -33,6 +33,7 @@ const (
 	secRecords
 	secTable
 	secBloom
+	secHashes
 	numSections
 )
 
@@ -76,8 +77,8 @@ func reseal(b []byte) {
 		page := body[i*pageSize : min((i+1)*pageSize, len(body))]
 		binary.LittleEndian.PutUint32(b[headerSize+4*i:], crc32.Checksum(page, castagnoli))
 	}
-	binary.LittleEndian.PutUint32(b[88:], crc32.Checksum(b[headerSize:headerSize+4*pages], castagnoli))
-	binary.LittleEndian.PutUint32(b[92:], crc32.Checksum(b[:92], castagnoli))
+	binary.LittleEndian.PutUint32(b[headerSize-8:], crc32.Checksum(b[headerSize:headerSize+4*pages], castagnoli))
+	binary.LittleEndian.PutUint32(b[headerSize-4:], crc32.Checksum(b[:headerSize-4], castagnoli))
 }
 
 // castagnoli is the CRC that processors compute by themselves.

@@ -105,7 +105,7 @@ func (s *shard) parse(b []byte) error {
 	if len(b) < headerSize || string(b[:8]) != magic {
 		return damaged("it is not an advisory shard")
 	}
-	if crc32.Checksum(b[:92], castagnoli) != binary.LittleEndian.Uint32(b[92:]) {
+	if crc32.Checksum(b[:headerSize-4], castagnoli) != binary.LittleEndian.Uint32(b[headerSize-4:]) {
 		return damaged("its header is damaged")
 	}
 	if v := binary.LittleEndian.Uint16(b[8:]); v != formatMajor {
@@ -123,7 +123,7 @@ func (s *shard) parse(b []byte) error {
 	}
 	s.sums = b[headerSize : headerSize+4*pages]
 	s.body = b[headerSize+4*pages:]
-	if len(s.body) > pages*pageSize || crc32.Checksum(s.sums, castagnoli) != binary.LittleEndian.Uint32(b[88:]) {
+	if len(s.body) > pages*pageSize || crc32.Checksum(s.sums, castagnoli) != binary.LittleEndian.Uint32(b[headerSize-8:]) {
 		return damaged("its sums are damaged")
 	}
 	s.checked = make([]atomic.Uint32, (pages+31)/32)
@@ -170,6 +170,9 @@ func (s *shard) frames() error {
 	s.table, err = s.frameTable(s.secs[secTable], s.secs[secBloom])
 	if err == nil && s.table.numKeys != packages {
 		return damaged("its keys are not as many as it says")
+	}
+	if err == nil && s.info.Kind == KindPackages && s.secs[secHashes].size != hashSize*packages {
+		return damaged("its sums of packages are not as many as it says")
 	}
 	return err
 }

@@ -65,6 +65,7 @@ func packagesShard(in *interner, ecosystem string, records []*record, entries []
 	parts[secRecords] = appendList(nil, items, recordGroup)
 	parts[secTable] = appendTable(nil, keys, bodies)
 	parts[secBloom] = bloomOf(keys)
+	parts[secHashes] = w.hashes()
 	file, err = seal(KindPackages, parts)
 	return file, len(keys), err
 }

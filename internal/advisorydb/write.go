@@ -18,9 +18,6 @@ import (
 	"time"
 )
 
-// manifestName is the manifest's file in a snapshot's folder.
-const manifestName = "manifest.json"
-
 // Write puts the snapshot into dir, which is made if need be, and returns its manifest.
 //
 // Files appear whole, by renaming; shards that are there already and undamaged are left;
@@ -28,8 +25,11 @@ const manifestName = "manifest.json"
 // so that whoever reads them is not disturbed. Files are not forced to disk: after a power
 // cut a shard may be empty, which opening it detects and the next Write repairs.
 //
+// The snapshot is signed by each of signers. One that is older than what is in force in
+// dir replaces it all the same: whoever builds decides.
+//
 // The builder may be added to and written again afterwards.
-func (b *Builder) Write(ctx context.Context, dir string) (Manifest, error) {
+func (b *Builder) Write(ctx context.Context, dir string, signers ...Signer) (Manifest, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err := os.MkdirAll(filepath.Join(dir, "shards"), 0o755); err != nil {
@@ -44,6 +44,9 @@ func (b *Builder) Write(ctx context.Context, dir string) (Manifest, error) {
 		if err != nil {
 			return fmt.Errorf("encoding advisory shard %s: %w", shard.Name, err)
 		}
+		if shard.Kind != KindPackages && shard.Packages == 0 {
+			return nil
+		}
 		sum := sha256.Sum256(file)
 		shard.Digest = "sha256:" + hex.EncodeToString(sum[:])
 		shard.Size = int64(len(file))
@@ -55,10 +58,9 @@ func (b *Builder) Write(ctx context.Context, dir string) (Manifest, error) {
 	}); err != nil {
 		return Manifest{}, err
 	}
-	slices.SortFunc(shards, func(x, y Shard) int {
-		return cmp.Or(cmp.Compare(kindNumbers[x.Kind], kindNumbers[y.Kind]), cmp.Compare(x.Ecosystem, y.Ecosystem))
-	})
-	m := Manifest{Schema: SchemaVersion, Shards: shards, Sources: sources}
+	shards = slices.DeleteFunc(shards, func(s Shard) bool { return s.Digest == "" })
+	slices.SortFunc(shards, compareShards)
+	m := Manifest{Schema: SchemaVersion, Created: b.createdAt(sources), Shards: shards, Sources: sources}
 	if len(shards) > maxShards || len(sources) > maxSources {
 		return Manifest{}, fmt.Errorf("snapshot has %d shards and %d sources, over the limits of %d and %d", len(shards), len(sources), maxShards, maxSources)
 	}
@@ -68,10 +70,28 @@ func (b *Builder) Write(ctx context.Context, dir string) (Manifest, error) {
 	if err != nil {
 		return Manifest{}, fmt.Errorf("checking the manifest to be written: %w", err)
 	}
-	if err := replaceFile(filepath.Join(dir, manifestName), file); err != nil {
-		return Manifest{}, fmt.Errorf("writing the manifest: %w", err)
+	var signatures []byte
+	for _, s := range signers {
+		signatures = append(signatures, s.Sign(file)...)
 	}
-	return m, nil
+	return m, install(dir, file, signatures, true)
+}
+
+// createdAt is the date that was set or, so that equal inputs give equal bytes, the
+// newest that the sources show.
+func (b *Builder) createdAt(sources []Source) time.Time {
+	if !b.date.IsZero() {
+		return b.date
+	}
+	at := time.Unix(0, 0).UTC()
+	for _, s := range sources {
+		for _, t := range [...]time.Time{s.Fetched, s.Newest} {
+			if t.After(at) {
+				at = t
+			}
+		}
+	}
+	return at
 }
 
 // job encodes one shard.
@@ -161,23 +181,22 @@ func (b *Builder) packageJobs() ([]job, []Source) {
 	return jobs, list
 }
 
-// flawJobs encodes the shared shards: a flaw is in each for which it has something.
+// flawJobs encodes the shared shards: a flaw is in each for which it has something, and
+// a shard without any is not written.
 func (b *Builder) flawJobs() []job {
 	flaws := b.gatherFlaws()
 	ids := slices.Sorted(maps.Keys(flaws))
-	ranks := map[string]int{}
-	rankOf := func(source string) int {
-		r, ok := ranks[source]
-		if !ok {
-			r = rank(severityOrder, source)
-			ranks[source] = r
-		}
-		return r
-	}
 	in := &b.names
-	return []job{
-		func() (Shard, []byte, error) {
-			return flawShard(in, KindFlaws, ids, func(id uint32, ref func(string) uint64) []byte {
+	parts := map[string][]uint32{} // IDs stay sorted
+	for _, id := range ids {
+		k := bucket(in.list[id])
+		parts[k] = append(parts[k], id)
+	}
+	var jobs []job
+	for _, k := range slices.Sorted(maps.Keys(parts)) {
+		jobs = append(jobs, func() (Shard, []byte, error) {
+			rankOf := ranks()
+			return flawShard(in, KindFlaws, k, parts[k], func(id uint32, ref func(string) uint64) []byte {
 				f := flaws[id]
 				f.sortRatings(in, rankOf)
 				sev, by := f.severity(in, rankOf)
@@ -186,32 +205,45 @@ func (b *Builder) flawJobs() []job {
 				}
 				return nil
 			})
-		},
-		func() (Shard, []byte, error) {
-			return flawShard(in, KindEPSS, ids, func(id uint32, ref func(string) uint64) []byte {
-				p := flaws[id].epss
-				if p == nil {
-					return nil
-				}
-				b := appendFraction(nil, p.Score)
-				b = appendFraction(b, p.Percentile)
-				return binary.AppendUvarint(b, ref(p.Date))
-			})
-		},
-		func() (Shard, []byte, error) {
-			return flawShard(in, KindText, ids, func(id uint32, ref func(string) uint64) []byte {
+		}, func() (Shard, []byte, error) {
+			return flawShard(in, KindText, k, parts[k], func(id uint32, ref func(string) uint64) []byte {
 				if s := flaws[id].summary; s != "" {
 					return binary.AppendUvarint(nil, ref(s))
 				}
 				return nil
 			})
-		},
+		})
+	}
+	return append(jobs, func() (Shard, []byte, error) {
+		return flawShard(in, KindEPSS, "", ids, func(id uint32, ref func(string) uint64) []byte {
+			p := flaws[id].epss
+			if p == nil {
+				return nil
+			}
+			b := appendFraction(nil, p.Score)
+			b = appendFraction(b, p.Percentile)
+			return binary.AppendUvarint(b, ref(p.Date))
+		})
+	})
+}
+
+// ranks gives a function that ranks sources of severities and remembers the answers. It
+// is for one goroutine.
+func ranks() func(source string) int {
+	known := map[string]int{}
+	return func(source string) int {
+		r, ok := known[source]
+		if !ok {
+			r = rank(severityOrder, source)
+			known[source] = r
+		}
+		return r
 	}
 }
 
 // flawShard encodes a shared shard. encode is called twice for each flaw: first to learn
 // the strings, then to write them by their places; nothing is stored for nil.
-func flawShard(in *interner, kind Kind, ids []uint32, encode func(id uint32, ref func(string) uint64) []byte) (Shard, []byte, error) {
+func flawShard(in *interner, kind Kind, bucket string, ids []uint32, encode func(id uint32, ref func(string) uint64) []byte) (Shard, []byte, error) {
 	refs := map[string]uint64{}
 	for _, id := range ids {
 		encode(id, func(s string) uint64 { refs[s] = 0; return 0 })
@@ -234,7 +266,11 @@ func flawShard(in *interner, kind Kind, ids []uint32, encode func(id uint32, ref
 	parts[secTable] = appendTable(nil, keys, bodies)
 	parts[secBloom] = bloomOf(keys)
 	file, err := seal(kind, parts)
-	return Shard{Kind: kind, Name: string(kind), Packages: len(keys)}, file, err
+	name := string(kind)
+	if bucket != "" {
+		name += "-" + bucket
+	}
+	return Shard{Kind: kind, Name: name, Packages: len(keys)}, file, err
 }
 
 // parallel runs n jobs on all processors until one fails or ctx ends.

@@ -30,7 +30,7 @@ type Lookup interface {
 	// Lookup gives the records on a package, with Affected reduced to it.
 	Lookup(ctx context.Context, ecosystem, name string) iter.Seq2[advisory.Advisory, error]
 	// Enrich gives what is known of a flaw by ID; false if nothing is.
-	Enrich(id string) (advisory.Enrichment, bool, error)
+	Enrich(ctx context.Context, id string) (advisory.Enrichment, bool, error)
 }
 
 // Result of matching one inventory.
@@ -439,7 +439,7 @@ func (m *matcher) enrich(id string) (enriched, error) {
 	if e, ok := m.enriched[id]; ok {
 		return e, nil
 	}
-	e, ok, err := m.db.Enrich(id)
+	e, ok, err := m.db.Enrich(m.ctx, id)
 	if err != nil {
 		return enriched{}, fmt.Errorf("looking up %s: %w", id, err)
 	}

@@ -67,11 +67,21 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	l, err := newLine(o)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{line: l, keys: keys}, nil
+}
+
+// newLine fills in what o leaves open.
+func newLine(o Options) (*line, error) {
 	l := &line{
 		inner: o.Transport, insecure: o.Insecure, agent: o.UserAgent, stall: o.Stall,
 		tries: o.Tries, backoff: o.Backoff, maxWait: o.MaxWait,
 	}
 	if l.inner == nil {
+		var err error
 		if l.inner, err = newTransport(o); err != nil {
 			return nil, err
 		}
@@ -91,7 +101,7 @@ func New(o Options) (*Client, error) {
 	if l.maxWait <= 0 {
 		l.maxWait = 2 * time.Minute
 	}
-	return &Client{line: l, keys: keys}, nil
+	return l, nil
 }
 
 // Images reads what ref leads to: one image, the one that sel chooses from an index,
@@ -103,7 +113,7 @@ func New(o Options) (*Client, error) {
 // ErrPlatform, ErrUnsupported, ErrCorrupt, ErrDigestMismatch), [ErrTemporary], or the
 // context's error; those of Layer.Open and of its reader likewise.
 func (c *Client) Images(ctx context.Context, ref image.Ref, sel image.Select) (*image.Set, error) {
-	r, err := c.repo(ctx, ref)
+	r, err := c.repo(ctx, ref, pullScope)
 	if err != nil {
 		return nil, err
 	}
@@ -150,8 +160,14 @@ type repo struct {
 	http *http.Client
 }
 
+// What is asked of a registry's token server.
+const (
+	pullScope = transport.PullScope
+	pushScope = transport.PushScope // which has pull in it
+)
+
 // repo finds credentials and goes through the registry's challenge.
-func (c *Client) repo(ctx context.Context, ref image.Ref) (*repo, error) {
+func (c *Client) repo(ctx context.Context, ref image.Ref, scope string) (*repo, error) {
 	r := &repo{c: c, name: ref.Name(), host: ref.Registry}
 	var err error
 	if r.cred, err = c.keys.find(ctx, ref.Registry, ref.Repository); err != nil {
@@ -172,7 +188,7 @@ func (c *Client) repo(ctx context.Context, ref image.Ref) (*repo, error) {
 	// FromConfig also for no credentials at all: the handshake may later replace the
 	// authenticator from several goroutines, which is sound only within one type.
 	auth := authn.FromConfig(r.cred.AuthConfig)
-	scopes := []string{"repository:" + ref.Repository + ":" + transport.PullScope}
+	scopes := []string{"repository:" + ref.Repository + ":" + scope}
 	rt, err := transport.NewWithContext(ctx, reg, auth, c.line, scopes)
 	if err != nil {
 		return nil, r.fail("reaching registry "+r.host+" for "+r.name, err)

@@ -35,6 +35,11 @@ type line struct {
 	maxWait  time.Duration
 }
 
+// NewTransport gives the room's way over the network, for content that lies beside
+// registries: plain HTTP to this machine alone unless o allows it, limits on silence,
+// and another try where one may help. It carries no credentials.
+func NewTransport(o Options) (http.RoundTripper, error) { return newLine(o) }
+
 // newTransport is the real network.
 func newTransport(o Options) (http.RoundTripper, error) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: o.Insecure}
