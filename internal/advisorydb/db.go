@@ -53,16 +53,23 @@ func Open(dir string) (*DB, error) { return Options{}.Open(dir) }
 // shows then, in an error that names it. Errors wrap [ErrSchema] for another schema
 // version, [ErrSignature] and [ErrRollback].
 func (o Options) Open(dir string) (*DB, error) {
-	raw, _, err := o.choose(dir)
-	if err != nil {
-		return nil, fmt.Errorf("opening advisory snapshot: %w", err)
-	}
-	m, err := ParseManifest(raw)
-	if err == nil {
-		err = o.check(dir, m, raw)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("opening advisory snapshot %s: %w", filepath.Join(dir, manifestName), err)
+	var raw []byte
+	var m Manifest
+	for try := 1; ; try++ {
+		var err error
+		if raw, err = o.choose(dir); err != nil {
+			return nil, fmt.Errorf("opening advisory snapshot: %w", err)
+		}
+		if m, err = ParseManifest(raw); err == nil {
+			err = o.check(dir, m, raw)
+		}
+		if errors.Is(err, ErrRollback) && try < 5 {
+			continue // another came in force between reading the one and the other
+		}
+		if err != nil {
+			return nil, fmt.Errorf("opening advisory snapshot %s: %w", filepath.Join(dir, manifestName), err)
+		}
+		break
 	}
 	db := &DB{
 		dir:      dir,
@@ -159,6 +166,20 @@ func (db *DB) Manifest() Manifest { return db.manifest }
 
 // Digest gives the digest of the manifest, "sha256:<hex>", by which the snapshot is known.
 func (db *DB) Digest() string { return db.digest }
+
+// Has tells whether a shard's file is in the folder; one that is not is fetched when it
+// is first asked, if there is a remote.
+func (db *DB) Has(s Shard) bool { return hasShard(db.dir, s) }
+
+// SignedBy lists the IDs of the keys that the snapshot is said to be signed by. They
+// were checked by Open if keys are trusted, and are a mere claim if not.
+func (db *DB) SignedBy() []string {
+	sig, err := readSmall(filepath.Join(db.dir, snapshotsDir, snapshotName(db.manifest.Created, db.digest)+".sig"), maxSignatureFile)
+	if err != nil {
+		return nil
+	}
+	return SignedBy(sig)
+}
 
 // Covers tells whether some source speaks for the ecosystem, "Debian:12".
 func (db *DB) Covers(ecosystem string) bool {

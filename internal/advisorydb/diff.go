@@ -234,6 +234,7 @@ type walker struct {
 	c     cursor
 	n     uint64
 	key   []byte
+	body  []byte
 	sum   []byte // of a shard of packages; the body elsewhere
 	done  bool
 }
@@ -276,7 +277,7 @@ func (w *walker) next() error {
 		return w.s.wrap(damaged("a block of the table is cut short"))
 	}
 	w.key = append(w.key[:keep], rest...)
-	w.sum = body
+	w.body, w.sum = body, body
 	if w.s.info.Kind == KindPackages {
 		var err error
 		if w.sum, err = w.s.within(w.s.secs[secHashes], hashSize*w.n, hashSize*(w.n+1)); err != nil {

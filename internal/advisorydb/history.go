@@ -1,7 +1,6 @@
 package advisorydb
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -95,17 +94,14 @@ type Options struct {
 	Remote Remote
 }
 
-// choose reads the manifest that o asks for, with its signatures.
-func (o Options) choose(dir string) (manifest, signatures []byte, err error) {
+// choose reads the manifest that o asks for.
+func (o Options) choose(dir string) ([]byte, error) {
 	if o.AsOf.IsZero() && o.Digest == "" {
-		if manifest, err = readSmall(filepath.Join(dir, manifestName), maxManifest); err != nil {
-			return nil, nil, err
-		}
-		return manifest, nil, nil
+		return readSmall(filepath.Join(dir, manifestName), maxManifest)
 	}
 	list, err := history(dir)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	name := ""
 	if o.Digest != "" {
@@ -115,7 +111,7 @@ func (o Options) choose(dir string) (manifest, signatures []byte, err error) {
 			return len(want) >= 12 && strings.HasPrefix(part, want[:min(len(want), 16)])
 		})
 		if i < 0 {
-			return nil, nil, fmt.Errorf("%s holds no snapshot %s: %w", dir, o.Digest, fs.ErrNotExist)
+			return nil, fmt.Errorf("%s holds no snapshot %s: %w", dir, o.Digest, fs.ErrNotExist)
 		}
 		name = list[i].Name
 	} else if len(list) > 0 {
@@ -127,14 +123,13 @@ func (o Options) choose(dir string) (manifest, signatures []byte, err error) {
 		}
 	}
 	if name == "" { // without history, the only one there is
-		manifest, err = readSmall(filepath.Join(dir, manifestName), maxManifest)
-		return manifest, nil, err
+		return readSmall(filepath.Join(dir, manifestName), maxManifest)
 	}
-	manifest, err = readSmall(filepath.Join(dir, snapshotsDir, name+".json"), maxManifest)
+	manifest, err := readSmall(filepath.Join(dir, snapshotsDir, name+".json"), maxManifest)
 	if err == nil && o.Digest != "" && !strings.HasPrefix(strings.TrimPrefix(digestOf(manifest), "sha256:"), strings.TrimPrefix(o.Digest, "sha256:")) {
-		return nil, nil, fmt.Errorf("%s holds no snapshot %s: %w", dir, o.Digest, fs.ErrNotExist)
+		return nil, fmt.Errorf("%s holds no snapshot %s: %w", dir, o.Digest, fs.ErrNotExist)
 	}
-	return manifest, nil, err
+	return manifest, err
 }
 
 // check holds a manifest that is about to be used against the folder's keys and history.
@@ -189,14 +184,20 @@ func install(dir string, raw, signatures []byte, older bool) error {
 		return fmt.Errorf("making the snapshot's folder: %w", err)
 	}
 	name := filepath.Join(dir, snapshotsDir, snapshotName(m.Created, digestOf(raw)))
-	if len(signatures) > 0 {
-		err = replaceFile(name+".sig", signatures)
+	put := func(path string, data []byte) {
+		if err == nil && len(data) > 0 {
+			err = replaceFile(path, data)
+		}
 	}
-	err = cmp.Or(err, replaceFile(name+".json", raw))
+	put(name+".sig", signatures)
 	if back {
-		err = cmp.Or(err, replaceFile(filepath.Join(dir, pinnedName), []byte(digestOf(raw)+"\n")))
+		put(filepath.Join(dir, pinnedName), []byte(digestOf(raw)+"\n"))
 	}
-	if err = cmp.Or(err, replaceFile(filepath.Join(dir, manifestName), raw)); err != nil {
+	// The history comes last: a reader that finds it newer than the manifest it has read
+	// will find the newer manifest as well.
+	put(filepath.Join(dir, manifestName), raw)
+	put(name+".json", raw)
+	if err != nil {
 		return fmt.Errorf("writing the manifest: %w", err)
 	}
 	return nil

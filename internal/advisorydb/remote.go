@@ -1,7 +1,6 @@
 package advisorydb
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -205,43 +204,86 @@ func (r *registryRemote) Shard(ctx context.Context, s Shard) (io.ReadCloser, err
 	return (*open)(ctx, image.Digest(s.Digest), s.Size)
 }
 
-// fetchShard brings a shard into dir unless it is there, checked against its digest on the
-// way. It gives the bytes that were transferred.
+// fetchShard brings a shard into dir unless it is there. It gives the bytes that were
+// transferred.
 func fetchShard(ctx context.Context, from Remote, dir string, s Shard) (int64, error) {
-	path := filepath.Join(dir, filepath.FromSlash(shardPath(s.Digest)))
-	if st, err := os.Stat(path); err == nil && st.Mode().IsRegular() && st.Size() == s.Size {
+	if hasShard(dir, s) {
 		return 0, nil
-	}
-	fail := func(err error) (int64, error) {
-		return 0, fmt.Errorf("fetching advisory shard %s from %s: %w", s.Name, from, err)
 	}
 	rc, err := from.Shard(ctx, s)
 	if err != nil {
-		return fail(err)
+		return 0, fmt.Errorf("fetching advisory shard %s from %s: %w", s.Name, from, err)
 	}
 	defer rc.Close()
+	n, err := keepShard(dir, s, rc)
+	if err != nil {
+		return 0, fmt.Errorf("fetching advisory shard %s from %s: %w", s.Name, from, err)
+	}
+	return n, nil
+}
+
+func hasShard(dir string, s Shard) bool {
+	st, err := os.Stat(filepath.Join(dir, filepath.FromSlash(shardPath(s.Digest))))
+	return err == nil && st.Mode().IsRegular() && st.Size() == s.Size
+}
+
+// keepShard writes a shard into dir unless it is there, checked against its digest on
+// the way. It gives the bytes that were written.
+func keepShard(dir string, s Shard, r io.Reader) (int64, error) {
+	if hasShard(dir, s) {
+		return 0, nil
+	}
+	path := filepath.Join(dir, filepath.FromSlash(shardPath(s.Digest)))
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return fail(err)
+		return 0, err
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {
-		return fail(err)
+		return 0, err
 	}
 	h := sha256.New()
-	n, err := io.Copy(io.MultiWriter(f, h), io.LimitReader(rc, s.Size+1))
+	n, err := io.Copy(io.MultiWriter(f, h), io.LimitReader(r, s.Size+1))
 	if got := "sha256:" + hex.EncodeToString(h.Sum(nil)); err == nil && (n != s.Size || got != s.Digest) {
 		err = fmt.Errorf("%d bytes of digest %s came instead of %d of %s: %w", n, got, s.Size, s.Digest, image.ErrDigestMismatch)
 	}
-	err = cmp.Or(err, f.Chmod(0o644), f.Close())
+	err = errors.Join(err, f.Chmod(0o644), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
-		f.Close()
-		os.Remove(f.Name())
-		return fail(err)
+		return 0, errors.Join(err, ignoreMissing(os.Remove(f.Name())))
 	}
 	return n, nil
+}
+
+// admit checks whether a snapshot may come into dir, before anything of it is written.
+func admit(dir string, m Manifest, raw, signatures []byte, o PullOptions) (*Pulled, error) {
+	p := &Pulled{Manifest: m, Digest: digestOf(raw)}
+	if o.Digest != "" && p.Digest != o.Digest {
+		return nil, fmt.Errorf("the snapshot there is %s, not %s", p.Digest, o.Digest)
+	}
+	trusted, err := ReadKeys(filepath.Join(dir, trustedName))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	keys := append(o.Keys[:len(o.Keys):len(o.Keys)], trusted...)
+	if len(keys) > 0 {
+		if p.Key, err = Verify(raw, signatures, keys); err != nil {
+			return nil, err
+		}
+	} else if !o.Unsigned {
+		return nil, fmt.Errorf("%w: no key is trusted yet; it says it is signed by key %s", ErrSignature, orNone(SignedBy(signatures)))
+	}
+	list, err := history(dir)
+	if err != nil {
+		return nil, err
+	}
+	if len(list) > 0 && m.Created.Before(list[len(list)-1].Created) && !o.Older {
+		return nil, fmt.Errorf("%w: it is of %s, and there was one of %s here", ErrRollback, m.Created.Format(dateTime), list[len(list)-1].Created.Format(dateTime))
+	}
+	b, err := readSmall(filepath.Join(dir, manifestName), maxManifest)
+	p.New = err != nil || digestOf(b) != p.Digest
+	return p, nil
 }
 
 // PullOptions say what is pulled and what it must prove.
@@ -290,40 +332,17 @@ func Pull(ctx context.Context, dir string, from Remote, o PullOptions) (*Pulled,
 	if err != nil {
 		return fail(err)
 	}
-	p := &Pulled{Manifest: m, Digest: digestOf(raw)}
-	if o.Digest != "" && p.Digest != o.Digest {
-		return fail(fmt.Errorf("the snapshot there is %s, not %s", p.Digest, o.Digest))
-	}
-	trusted, err := ReadKeys(filepath.Join(dir, trustedName))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fail(err)
-	}
-	keys := append(o.Keys[:len(o.Keys):len(o.Keys)], trusted...)
-	if len(keys) > 0 {
-		if p.Key, err = Verify(raw, signatures, keys); err != nil {
-			return fail(err)
-		}
-	} else if !o.Unsigned {
-		return fail(fmt.Errorf("%w: no key is trusted yet; it says it is signed by key %s", ErrSignature, orNone(SignedBy(signatures))))
-	}
-	had, current := map[string]bool{}, ""
-	if b, err := readSmall(filepath.Join(dir, manifestName), maxManifest); err == nil {
-		current = digestOf(b)
-		if old, err := ParseManifest(b); err == nil {
-			for _, s := range old.Shards {
-				if _, err := os.Stat(filepath.Join(dir, filepath.FromSlash(shardPath(s.Digest)))); err == nil {
-					had[s.Name] = true
-				}
-			}
-		}
-	}
-	list, err := history(dir)
+	p, err := admit(dir, m, raw, signatures, o)
 	if err != nil {
 		return fail(err)
 	}
-	// Told before anything is transferred.
-	if len(list) > 0 && m.Created.Before(list[len(list)-1].Created) && !o.Older {
-		return fail(fmt.Errorf("%w: it is of %s, and there was one of %s here", ErrRollback, m.Created.Format(dateTime), list[len(list)-1].Created.Format(dateTime)))
+	had := map[string]bool{} // what was used here before
+	if b, err := readSmall(filepath.Join(dir, manifestName), maxManifest); err == nil {
+		if old, err := ParseManifest(b); err == nil {
+			for _, s := range old.Shards {
+				had[s.Name] = hasShard(dir, s)
+			}
+		}
 	}
 	var fetched, kept, bytes atomic.Int64
 	g, gctx := errgroup.WithContext(ctx)
@@ -347,7 +366,7 @@ func Pull(ctx context.Context, dir string, from Remote, o PullOptions) (*Pulled,
 	if err := g.Wait(); err != nil {
 		return fail(err)
 	}
-	p.Fetched, p.Kept, p.Bytes, p.New = int(fetched.Load()), int(kept.Load()), bytes.Load(), p.Digest != current
+	p.Fetched, p.Kept, p.Bytes = int(fetched.Load()), int(kept.Load()), bytes.Load()
 	if err := install(dir, raw, signatures, o.Older); err != nil {
 		return fail(err)
 	}

@@ -32,17 +32,17 @@ const (
 )
 
 // Key is a public key that snapshots may be signed by (Ed25519, RFC 8032).
-type Key struct{ public ed25519.PublicKey }
+type Key struct{ public string } // the bytes of an ed25519.PublicKey
 
 // ID is short for people and files: the beginning of the SHA-256 of the key's bytes.
 func (k Key) ID() string {
-	sum := sha256.Sum256(k.public)
+	sum := sha256.Sum256([]byte(k.public))
 	return hex.EncodeToString(sum[:8])
 }
 
 // PEM gives the key as a PKIX "PUBLIC KEY" block (RFC 7468).
 func (k Key) PEM() []byte {
-	der, err := x509.MarshalPKIXPublicKey(k.public)
+	der, err := x509.MarshalPKIXPublicKey(ed25519.PublicKey(k.public))
 	if err != nil {
 		panic(err) // an Ed25519 key can always be written
 	}
@@ -53,7 +53,7 @@ func (k Key) PEM() []byte {
 type Signer struct{ private ed25519.PrivateKey }
 
 // Key gives the public half.
-func (s Signer) Key() Key { return Key{s.private.Public().(ed25519.PublicKey)} }
+func (s Signer) Key() Key { return Key{string(s.private.Public().(ed25519.PublicKey))} }
 
 // PEM gives the key as a PKCS #8 "PRIVATE KEY" block, which is a secret.
 func (s Signer) PEM() []byte {
@@ -110,7 +110,7 @@ func ReadKeys(path string) ([]Key, error) {
 		if err != nil || !ok {
 			return nil, fmt.Errorf("reading trusted keys: %s holds a key that is not Ed25519", path)
 		}
-		keys = append(keys, Key{public})
+		keys = append(keys, Key{string(public)})
 	}
 	if len(keys) == 0 {
 		return nil, fmt.Errorf("reading trusted keys: %s holds no PEM block \"PUBLIC KEY\"", path)
@@ -153,7 +153,7 @@ func Verify(manifest, signatures []byte, keys []Key) (Key, error) {
 	signed := signatureLines(signatures)
 	for _, k := range keys {
 		for _, s := range signed {
-			if s.key == k.ID() && len(s.sig) == ed25519.SignatureSize && ed25519.Verify(k.public, encoding(manifest), s.sig) {
+			if s.key == k.ID() && len(s.sig) == ed25519.SignatureSize && ed25519.Verify(ed25519.PublicKey(k.public), encoding(manifest), s.sig) {
 				return k, nil
 			}
 		}

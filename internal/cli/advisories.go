@@ -24,17 +24,20 @@ import (
 
 func newAdvisories(env Env) *cobra.Command {
 	c := &cobra.Command{
-		Use: "advisories", Short: "Build the snapshot of what is known against software",
+		Use: "advisories", Short: "The snapshot of what is known against software: build, deliver, look into it",
 		Args: subcommand,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newBuild(env))
+	c.AddCommand(newBuild(env), newPull(env), newPush(env), newExport(env), newImport(env), newStatus(env), newDiff(env),
+		newShow(env), newPrune(env), newKeygen(env))
 	return c
 }
 
 type buildOptions struct {
 	from, out string
 	only      []string
+	signKeys  []string
+	date      string
 	quiet     bool
 }
 
@@ -64,6 +67,8 @@ are named and left out; a record that cannot be read is counted and left out.`,
 	f.StringVar(&o.from, "from", "", "folder or URL of a mirror (default: the publishers themselves)")
 	f.StringVar(&o.out, "out", "", "folder to write the snapshot to (default: in the cache folder)")
 	f.StringSliceVar(&o.only, "only", nil, "names of the feeds to fetch, separated by commas (default: all)")
+	f.StringSliceVar(&o.signKeys, "sign-key", nil, "PEM file with an Ed25519 key to sign the snapshot with; may be repeated")
+	f.StringVar(&o.date, "date", "", "the day or time whose knowledge the snapshot holds (default: now, or for a mirror that of its newest record)")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "print nothing")
 	return c
 }
@@ -72,6 +77,25 @@ func runBuild(ctx context.Context, env Env, o buildOptions) error {
 	feeds, err := chooseFeeds(o.only)
 	if err != nil {
 		return err
+	}
+	var signers []advisorydb.Signer
+	var own []advisorydb.Key
+	for _, path := range o.signKeys {
+		s, err := advisorydb.ReadSigner(path)
+		if err != nil {
+			return usage("%v", err)
+		}
+		signers, own = append(signers, s), append(own, s.Key())
+	}
+	b := advisorydb.NewBuilder()
+	if o.date != "" {
+		t, err := parseAsOf(o.date)
+		if err != nil {
+			return usage("--date %s: want a day such as 2027-01-15, or an RFC 3339 time", o.date)
+		}
+		b.Date(t)
+	} else if o.fetchedNow() {
+		b.Date(time.Now())
 	}
 	origin, err := feed.NewOrigin(o.from)
 	if err != nil {
@@ -82,7 +106,6 @@ func runBuild(ctx context.Context, env Env, o buildOptions) error {
 	}
 	bar := newProgress(env, o.quiet)
 	bar.start("fetching advisories")
-	b := advisorydb.NewBuilder()
 	var mu sync.Mutex // feeds run at the same time
 	var quarantined []string
 	refused := map[string]int{} // by feed
@@ -139,7 +162,8 @@ func runBuild(ctx context.Context, env Env, o buildOptions) error {
 			continue
 		}
 		got++
-		src := advisorydb.Source{Name: r.Name, Home: r.Home, Newest: r.Newest, Records: r.Records + r.Enrichments - refused[r.Name], Quarantined: r.Quarantined + refused[r.Name], Ecosystems: r.Ecosystems}
+		src := advisorydb.Source{Name: r.Name, Home: r.Home, Newest: r.Newest, MaxAge: maxFeedAge,
+			Records: r.Records + r.Enrichments - refused[r.Name], Skipped: r.Skipped, Quarantined: r.Quarantined + refused[r.Name], Ecosystems: r.Ecosystems}
 		if o.fetchedNow() {
 			src.Fetched = time.Now()
 		}
@@ -163,9 +187,12 @@ func runBuild(ctx context.Context, env Env, o buildOptions) error {
 		note("%s", what)
 	}
 	bar.start("writing the snapshot")
-	m, err := b.Write(ctx, o.out)
+	m, err := b.Write(ctx, o.out, signers...)
 	bar.stop()
 	if err != nil {
+		return err
+	}
+	if err := advisorydb.Trust(o.out, own); err != nil {
 		return err
 	}
 	if !o.quiet {
@@ -173,6 +200,10 @@ func runBuild(ctx context.Context, env Env, o buildOptions) error {
 	}
 	return nil
 }
+
+// maxFeedAge is how old a source may be before verdicts cannot rest on it, unless its
+// feed says otherwise.
+const maxFeedAge = 5 * 24 * time.Hour
 
 // maxNamed bounds what is named one by one.
 const maxNamed = 10

@@ -16,6 +16,8 @@ const (
 	exitUsage    = 2
 	exitUnknown  = 3
 	exitNotFound = 4
+	// A server, registry or mirror that is required does not answer.
+	exitUnreachable = 5
 )
 
 // exit is an error that already knows its code. An empty message prints nothing: the

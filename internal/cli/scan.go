@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -38,7 +39,9 @@ type scanOptions struct {
 	noTiming   bool
 	insecure   bool
 	caFile     string
-	maxAge     time.Duration
+	maxAge     days
+	keys       []string
+	unsigned   bool
 	timeout    time.Duration
 }
 
@@ -65,7 +68,7 @@ A file or folder named without a prefix is recognised.`,
 		RunE: func(c *cobra.Command, args []string) error { return runScan(c.Context(), env, o, args[0]) },
 	}
 	f := c.Flags()
-	f.StringVar(&o.advisories, "advisories", env.Getenv("PLIMSOLL_ADVISORIES"), "folder of the advisory snapshot; used whatever its age (default: the one built last, in the cache folder)")
+	f.StringVar(&o.advisories, "advisories", env.Getenv("PLIMSOLL_ADVISORIES"), "folder of the advisory snapshot, used whatever its age; or the registry reference or URL of one (default: the one built or pulled last, in the cache folder)")
 	f.StringVarP(&o.format, "format", "f", "table", "table or json")
 	f.StringVarP(&o.output, "output", "o", "", "write the report to this file instead of standard output")
 	f.StringVar(&o.failOn, "fail-on", "", "SEVERITY[,fixable] from which on findings fail, or none (default: critical, and high with a fix)")
@@ -78,7 +81,9 @@ A file or folder named without a prefix is recognised.`,
 	f.BoolVar(&o.noTiming, "no-timing", false, "leave the timing out of the report: equal inputs give equal bytes")
 	f.BoolVar(&o.insecure, "insecure", false, "allow plain HTTP and unverified TLS to the registry")
 	f.StringVar(&o.caFile, "ca-file", "", "PEM file with certificates to trust besides the system's")
-	f.DurationVar(&o.maxAge, "max-feed-age", 5*24*time.Hour, "how old a source of the default snapshot may be")
+	f.Var(&o.maxAge, "max-feed-age", "how old a source of the default snapshot may be, such as 5d (default: what the snapshot says for each)")
+	f.StringSliceVar(&o.keys, "advisories-key", nil, "PEM file with keys by one of which the snapshot must be signed (env "+keyVariable+")")
+	f.BoolVar(&o.unsigned, "advisories-unsigned", false, "with a reference or URL as --advisories: accept what nobody can check")
 	f.DurationVar(&o.timeout, "timeout", 30*time.Minute, "give up after this time")
 	return c
 }
@@ -114,7 +119,10 @@ func runScan(ctx context.Context, env Env, o scanOptions, arg string) error {
 	if o.cacheDir == "" {
 		o.cacheDir = cacheDir(env)
 	}
-	db, maxAge, err := openSnapshot(o)
+	if k := env.Getenv(keyVariable); k != "" && len(o.keys) == 0 {
+		o.keys = []string{k}
+	}
+	db, age, err := openSnapshot(ctx, env, o, asOf)
 	if err != nil {
 		return err
 	}
@@ -157,7 +165,7 @@ func runScan(ctx context.Context, env Env, o scanOptions, arg string) error {
 		// The report says what is unknown and why; standard error and the exit code say it too.
 		facts, set = []*report.Facts{scan.Failed(arg, ierr)}, nil
 	}
-	j := scan.Judge{Policy: pol, AsOf: asOf, MaxFeedAge: maxAge, Analyser: Version(), Timing: !o.noTiming}
+	j := scan.Judge{Policy: pol, AsOf: asOf, AnyFeedAge: age.any, MaxFeedAge: age.max, Analyser: Version(), Timing: !o.noTiming}
 	var reports []*report.Report
 	for _, f := range facts {
 		a, err := scan.Assess(ctx, f, db)
@@ -273,15 +281,72 @@ func cacheDir(env Env) string {
 }
 
 // openSnapshot opens the snapshot named, or the default one if it is there; without
-// any the scan goes on and everything it finds is unknown.
-func openSnapshot(o scanOptions) (*advisorydb.DB, time.Duration, error) {
-	if o.advisories != "" {
-		db, err := advisorydb.Open(o.advisories)
-		return db, 0, err
+// any the scan goes on and everything it finds is unknown. With --as-of it is the one that
+// was in force then, if it is kept.
+func openSnapshot(ctx context.Context, env Env, o scanOptions, asOf time.Time) (*advisorydb.DB, feedAge, error) {
+	var open advisorydb.Options
+	if o.asOf != "" {
+		open.AsOf = endOf(o.asOf, asOf)
 	}
-	db, err := advisorydb.Open(filepath.Join(o.cacheDir, "advisories"))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, 0, nil
+	var err error
+	if open.Keys, err = readKeys(o.keys); err != nil {
+		return nil, feedAge{}, err
 	}
-	return db, o.maxAge, err
+	dir := o.advisories
+	reach := registry.Options{Insecure: o.insecure, CAFile: o.caFile}
+	switch st, err := os.Stat(dir); {
+	case dir == "":
+		dir = filepath.Join(o.cacheDir, "advisories")
+	case err == nil && st.IsDir():
+	case err == nil, strings.HasPrefix(dir, "."), strings.HasPrefix(dir, "/"):
+		return nil, feedAge{}, &exit{code: exitNotFound, msg: fmt.Sprintf("--advisories %s: this is no folder with a snapshot", dir)}
+	default:
+		if dir, err = refresh(ctx, env, o, open.Keys, reach); err != nil {
+			return nil, feedAge{}, err
+		}
+		o.advisories = "" // its age counts
+	}
+	if address := advisorydb.RemoteOf(dir); address != "" {
+		if open.Remote, err = advisorydb.NewRemote(address, reach); err != nil {
+			return nil, feedAge{}, err
+		}
+	}
+	db, err := open.Open(dir)
+	if o.advisories == "" && errors.Is(err, os.ErrNotExist) {
+		return nil, feedAge{}, nil
+	}
+	if err != nil {
+		if errors.Is(err, advisorydb.ErrSignature) {
+			err = fmt.Errorf("%w; build it with --sign-key, or pull or import it from who signs it", err)
+		}
+		return nil, feedAge{}, err
+	}
+	return db, feedAge{any: o.advisories != "", max: time.Duration(o.maxAge)}, nil
+}
+
+// feedAge is how old a source of the snapshot may be.
+type feedAge struct {
+	any bool          // it was named: whatever its age
+	max time.Duration // for all sources; 0 for what each source allows
+}
+
+// refresh brings the copy of a snapshot that lies elsewhere up to date, and gives its
+// folder. When that cannot be reached the last copy serves, with its age.
+func refresh(ctx context.Context, env Env, o scanOptions, keys []advisorydb.Key, reach registry.Options) (string, error) {
+	from, err := advisorydb.NewRemote(o.advisories, reach)
+	if err != nil {
+		return "", usage("--advisories: %v", err)
+	}
+	dir := filepath.Join(o.cacheDir, "advisories-"+image.Sum([]byte(from.String())).Hex()[:12])
+	_, err = advisorydb.Pull(ctx, dir, from, advisorydb.PullOptions{Keys: keys, Unsigned: o.unsigned})
+	if err == nil {
+		return dir, nil
+	}
+	failed := pullFailed(err)
+	var ex *exit
+	if _, serr := os.Stat(filepath.Join(dir, "manifest.json")); serr != nil || !errors.As(failed, &ex) || ex.code != exitUnreachable {
+		return "", failed
+	}
+	say(env, fmt.Sprintf("going on with the advisories that are here: %v", err))
+	return dir, nil
 }

@@ -9,33 +9,48 @@ import (
 	"github.com/plimsoll/plimsoll/internal/finding"
 )
 
-// rank orders sources: the lower one's word counts. A distribution's own tracker
-// knows each release; its records in OSV follow; errata, which name many flaws at
-// once, fill what is left. For languages the ecosystem's own database comes first.
-func rank(eco string, rec advisory.Advisory) int {
-	switch rec.Source {
-	case "alpine-secdb", "debian-tracker", "go-vulndb":
-		return 0
-	}
-	if eco == "Go" && strings.HasPrefix(rec.ID, "GO-") {
-		return 1
-	}
-	if strings.HasPrefix(rec.ID, "PYSEC-") {
-		return 4 // often only a list of versions; reviewed GHSA records are more exact
-	}
-	if len(rec.Related) > 0 {
-		return 3
-	}
-	return 2
-}
+// The ranks of sources: of several that speak of one flaw in one package the lower one's
+// word counts. A publisher's own database knows each release; its records in other forms
+// follow; errata, which name many flaws at once, fill what is left.
+const (
+	rankPublisher = iota
+	rankEcosystem
+	rankFlaw
+	rankErrata
+	rankLists
+)
 
 // rules says in words why a source won, by rank.
 var rules = [...]string{
-	"the publisher's own database",
-	"the ecosystem's own database",
-	"the record on this flaw",
-	"an errata record that fixes this flaw",
-	"the only record on this flaw",
+	rankPublisher: "the publisher's own database",
+	rankEcosystem: "the ecosystem's own database",
+	rankFlaw:      "the record on this flaw",
+	rankErrata:    "an errata record that fixes this flaw",
+	rankLists:     "the only record on this flaw",
+}
+
+// publishers are the feeds in which a distribution or project speaks of each flaw in its
+// own packages.
+var publishers = map[string]bool{
+	"alpine-secdb": true, "debian-tracker": true, "go-vulndb": true,
+}
+
+// Precedence gives the rank of a record among those that speak of one flaw in one
+// package of an ecosystem (the lowest wins) and the reason in words.
+func Precedence(ecosystem string, rec *advisory.Advisory) (rank int, why string) {
+	switch {
+	case publishers[rec.Source] && len(rec.Related) == 0:
+		rank = rankPublisher
+	case ecosystem == "Go" && strings.HasPrefix(rec.ID, "GO-"):
+		rank = rankEcosystem
+	case strings.HasPrefix(rec.ID, "PYSEC-"):
+		rank = rankLists // often only a list of versions; reviewed GHSA records are more exact
+	case len(rec.Related) > 0:
+		rank = rankErrata
+	default:
+		rank = rankFlaw
+	}
+	return rank, rules[rank]
 }
 
 // relevant reorders stmts and gives those on flaws that some statement says affect the

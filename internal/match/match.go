@@ -348,8 +348,9 @@ func (m *matcher) record(p *inventory.Package, scheme version.Scheme, eco, v str
 	if best == nil {
 		return
 	}
+	rank, _ := Precedence(eco, &rec)
 	add := func(flaw string, alias []string) {
-		m.stmts = append(m.stmts, statement{Statement: *best, rec: rec, flaw: flaw, alias: alias, rank: rank(eco, rec)})
+		m.stmts = append(m.stmts, statement{Statement: *best, rec: rec, flaw: flaw, alias: alias, rank: rank})
 	}
 	if len(rec.Related) == 0 {
 		add(rec.ID, rec.Aliases)

@@ -98,16 +98,15 @@ type Subject struct {
 	// Distro and EOL say which release it is and when its support ends ("2028-06-30");
 	// EOL is empty if that is not known.
 	Distro, EOL string
-	// Feeds are the sources that were used, with the day of their newest record. They
-	// may not be older than MaxFeedAge; zero means any age.
-	Feeds      []Feed
-	MaxFeedAge time.Duration
+	// Feeds are the sources that were used.
+	Feeds []Feed
 }
 
-// Feed is one source and how new it is.
+// Feed is one source, how new it is, and how old it may be; zero means any age.
 type Feed struct {
 	Name   string
 	Newest time.Time
+	MaxAge time.Duration
 }
 
 // Reason is one cause of a verdict.
@@ -153,10 +152,10 @@ func (p Policy) Evaluate(s Subject) Verdict {
 			Detail: "support ended on " + s.EOL + "; flaws found since then are not recorded for it"})
 	}
 	for _, f := range s.Feeds {
-		if s.MaxFeedAge > 0 && !f.Newest.IsZero() && s.AsOf.Sub(f.Newest) > s.MaxFeedAge {
+		if f.MaxAge > 0 && !f.Newest.IsZero() && s.AsOf.Sub(f.Newest) > f.MaxAge {
 			v.Unknowns = append(v.Unknowns, inventory.Unknown{Reason: inventory.FeedStale, Subject: f.Name,
-				Detail: fmt.Sprintf("its newest data is %d days old, more than the %d days allowed: run plimsoll advisories build, or name the snapshot with --advisories to use it whatever its age",
-					int(s.AsOf.Sub(f.Newest).Hours()/24), int(s.MaxFeedAge.Hours()/24))})
+				Detail: fmt.Sprintf("its newest data is %d days old, more than the %d days allowed: run plimsoll advisories build or pull, or name the snapshot with --advisories to use it whatever its age",
+					int(s.AsOf.Sub(f.Newest).Hours()/24), int(f.MaxAge.Hours()/24))})
 		}
 	}
 	seen := map[inventory.Reason]int{}

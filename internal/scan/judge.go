@@ -57,8 +57,10 @@ type Judge struct {
 	Policy policy.Policy
 	// AsOf is the day against which ages are computed.
 	AsOf time.Time
-	// MaxFeedAge for each source that the image needs; zero for any.
+	// MaxFeedAge for each source that the image needs; zero for what the snapshot allows
+	// each. With AnyFeedAge none is too old.
 	MaxFeedAge time.Duration
+	AnyFeedAge bool
 	// Analyser is the version of this program, for the report.
 	Analyser string
 	// Timing tells whether the report says how long things took.
@@ -70,7 +72,7 @@ func (j Judge) Report(a *Assessment) *report.Report {
 	f := a.Facts
 	in := report.Input{Facts: f, Findings: a.Findings, EOL: a.EOL, AsOf: j.AsOf, Analyser: j.Analyser,
 		Unknowns: slices.Concat(f.Inventory.Unknowns, a.Unknowns)}
-	s := policy.Subject{Findings: a.Findings, AsOf: j.AsOf, MaxFeedAge: j.MaxFeedAge, EOL: a.EOL}
+	s := policy.Subject{Findings: a.Findings, AsOf: j.AsOf, EOL: a.EOL}
 	if d := f.Inventory.Distro; d != nil {
 		s.Distro = strings.TrimSpace(d.ID + " " + d.VersionID)
 	}
@@ -104,7 +106,11 @@ func (j Judge) sources(feeds []advisorydb.Source) ([]report.Source, []policy.Fee
 			src.AgeDays = max(0, int(j.AsOf.Sub(at).Hours()/24))
 		}
 		out = append(out, src)
-		ages = append(ages, policy.Feed{Name: s.Name, Newest: at})
+		f := policy.Feed{Name: s.Name, Newest: at}
+		if !j.AnyFeedAge {
+			f.MaxAge = cmp.Or(j.MaxFeedAge, s.MaxAge)
+		}
+		ages = append(ages, f)
 	}
 	return out, ages
 }

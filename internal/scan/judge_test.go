@@ -95,7 +95,7 @@ func TestJudge(t *testing.T) {
 	late := judge()
 	late.AsOf = fetched.AddDate(0, 0, 8)
 	anyAge := late
-	anyAge.MaxFeedAge = 0
+	anyAge.AnyFeedAge = true
 	for name, tc := range map[string]struct {
 		facts   *report.Facts
 		judge   Judge
