@@ -294,11 +294,11 @@ func openSnapshot(ctx context.Context, env Env, o scanOptions, asOf time.Time) (
 	}
 	dir := o.advisories
 	reach := registry.Options{Insecure: o.insecure, CAFile: o.caFile}
-	switch st, err := os.Stat(dir); {
+	switch st, err := os.Stat(cmp.Or(dir, ".")); {
 	case dir == "":
 		dir = filepath.Join(o.cacheDir, "advisories")
 	case err == nil && st.IsDir():
-	case err == nil, strings.HasPrefix(dir, "."), strings.HasPrefix(dir, "/"):
+	case !elsewhere(dir):
 		return nil, feedAge{}, &exit{code: exitNotFound, msg: fmt.Sprintf("--advisories %s: this is no folder with a snapshot", dir)}
 	default:
 		if dir, err = refresh(ctx, env, o, open.Keys, reach); err != nil {
@@ -322,6 +322,16 @@ func openSnapshot(ctx context.Context, env Env, o scanOptions, asOf time.Time) (
 		return nil, feedAge{}, err
 	}
 	return db, feedAge{any: o.advisories != "", max: time.Duration(o.maxAge)}, nil
+}
+
+// elsewhere tells the address of a snapshot from the path of a folder: it has a scheme,
+// or begins with the name of a host.
+func elsewhere(s string) bool {
+	if strings.Contains(s, "://") {
+		return true
+	}
+	host, path, ok := strings.Cut(s, "/")
+	return ok && path != "" && !strings.HasPrefix(host, ".") && (strings.ContainsAny(host, ".:") || host == "localhost")
 }
 
 // feedAge is how old a source of the snapshot may be.

@@ -310,7 +310,18 @@ func writeDiff(w io.Writer, doc diffDocument) {
 			fmt.Fprintf(w, "  %s %s\n", sign(f.Change), report.Printable(f.ID))
 		}
 	}
-	fmt.Fprintf(w, "%d records of %d packages differ, and what is known of %d flaws\n", len(doc.Records), packages, len(doc.Flaws))
+	verb := "differ"
+	if len(doc.Records) == 1 {
+		verb = "differs"
+	}
+	fmt.Fprintf(w, "%s of %s %s, and what is known of %s\n", plural(len(doc.Records), "record"), plural(packages, "package"), verb, plural(len(doc.Flaws), "flaw"))
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 func sign(c advisorydb.Change) string {
@@ -336,7 +347,7 @@ func newPrune(env Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(env.Stdout, "%d snapshots and %d parts, %s, are gone\n", snapshots, parts, bytesSaid(bytes))
+			fmt.Fprintf(env.Stdout, "%s and %s, %s, are gone\n", plural(snapshots, "snapshot"), plural(parts, "part"), bytesSaid(bytes))
 			return nil
 		},
 	}
