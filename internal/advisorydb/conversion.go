@@ -7,9 +7,10 @@ import "slices"
 // is no second opinion and would only be read in vain: a third of a Debian shard.
 // What it says where the publisher is silent (older releases, other packages) stays.
 var conversions = map[string]string{
-	"osv-alpine": "alpine-secdb",
-	"osv-debian": "debian-tracker",
-	"osv-go":     "go-vulndb",
+	"debian-oval": "debian-tracker",
+	"osv-alpine":  "alpine-secdb",
+	"osv-debian":  "debian-tracker",
+	"osv-go":      "go-vulndb",
 }
 
 // published is what the publishers' own databases speak of.

@@ -52,6 +52,16 @@ func TestCorpus(t *testing.T) {
 		"mariner-1.0":          {2149, 2252, 0, 0, 0},
 		"mariner-2.0":          {2185, 2436, 0, 0, 0},
 		"azure-linux-3":        {1005, 1222, 0, 0, 0},
+		"red-hat-oval-9":       {4, 7, 0, 0, 0},
+		"oracle-linux-oval":    {2, 9, 0, 0, 0},
+		"suse-oval":            {3, 33, 0, 2, 6}, // samples that are cut within their tests
+		"opensuse-oval":        {5, 17, 0, 1, 0},
+		"almalinux-oval-9":     {2, 9, 0, 0, 0},
+		"photon-oval-1.0":      {1, 2, 0, 0, 0},
+		"photon-oval-3.0":      {222, 778, 0, 0, 0},
+		"photon-oval-5.0":      {1, 2, 0, 0, 0},
+		"ubuntu-oval-22.04":    {1, 2, 0, 0, 0},
+		"debian-oval":          {3, 3, 0, 1, 0},
 	}
 	var mu sync.Mutex
 	statements := map[string]int{}

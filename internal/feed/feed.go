@@ -69,7 +69,15 @@ func All() []Feed {
 	feeds := []Feed{alpineFeed(), debianFeed(), goFeed(), kevFeed(), epssFeed()}
 	feeds = append(feeds, osvFeeds()...)
 	feeds = append(feeds, amazonFeeds()...)
-	return append(feeds, azureFeeds()...)
+	feeds = append(feeds, azureFeeds()...)
+	feeds = append(feeds, redHatOVALFeeds()...)
+	feeds = append(feeds, oracleFeeds()...)
+	feeds = append(feeds, suseOVALFeeds()...)
+	feeds = append(feeds, almaOVALFeeds()...)
+	feeds = append(feeds, photonFeeds()...)
+	feeds = append(feeds, ubuntuOVALFeeds()...)
+	feeds = append(feeds, debianOVALFeeds()...)
+	return feeds
 }
 
 // Run reads the feeds from o, at most as many at once as there are processors, and

@@ -81,7 +81,9 @@ func FuzzOVAL(f *testing.F) {
 	f.Add([]byte(updateinfo))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		for _, read := range []func(Sink) error{
-			func(s Sink) error { return readOVAL(bytes.NewReader(data), "Azure Linux:3", s) },
+			func(s Sink) error {
+				return readOVAL(t.Context(), bytes.NewReader(data), azureDialect("Azure Linux:3"), s)
+			},
 			func(s Sink) error { return readUpdateinfo(bytes.NewReader(data), "2", "", s) },
 		} {
 			var log sinkLog
@@ -93,6 +95,71 @@ func FuzzOVAL(f *testing.F) {
 				if err := sound(&log.advisories[i]); err != "" {
 					t.Errorf("%s: %+v", err, log.advisories[i])
 				}
+			}
+		}
+	})
+}
+
+func FuzzOVALDialects(f *testing.F) {
+	f.Add([]byte(ovalOf("inv", and(ref("family")), "d", and(ref("@inv", "@e")+or(ref("ol8", "rhel8"))+or(and(ref("x86", "node", "a2", "key"))+and(ref("aZ", "!b3"))+ref("cd3", "a0", "aIn"))), "e", or(ref("uname", "boot", "must")))))
+	f.Add([]byte(ubuntuDoc("was vulnerable but has been fixed (note: '1.2-1ubuntu0.1~esm1').", "is affected and needs fixing.")))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, how := range []*ovalDialect{
+			testDialect(), redHatDialect("8"), suseDialect("x"), almaDialect("9"), photonDialect("3"), ubuntuDialect("22.04"), debianDialect("bullseye"),
+		} {
+			var log sinkLog
+			if err := readOVAL(t.Context(), bytes.NewReader(data), how, log.sink()); err != nil {
+				continue
+			}
+			for i := range log.advisories {
+				log.advisories[i].Source = "fuzz"
+				if err := sound(&log.advisories[i]); err != "" {
+					t.Errorf("%s: %+v", err, log.advisories[i])
+				}
+			}
+		}
+	})
+}
+
+// FuzzOVALCriteria makes criteria of the bytes, which are nested and refer to tests of
+// each kind.
+func FuzzOVALCriteria(f *testing.F) {
+	f.Add([]byte{0, 2, 50, 1, 8, 51, 8, 12, 52, 52, 9})
+	f.Add([]byte{1, 60, 50, 19, 20, 52, 0, 51, 40, 41, 3, 52, 33})
+	names := []string{
+		"must", "rhel8", "ol8", "tumbling", "x86", "arm", "key", "a2", "a2le", "a1ge", "a1gt", "a1eq", "a0", "aAny", "aBelow0", "aIn", "aOut", "aArches", "aZ", "aX",
+		"aBad", "aTwo", "aOr", "aVar", "aVars", "aSome", "aSet", "b3", "cd3", "noState", "noObject", "noName", "node", "noModule", "boot", "passwd", "uname", "all",
+		"family", "variable", "none", "@inv", "@d", "@e",
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var b strings.Builder
+		open := 0
+		for _, c := range data {
+			switch n := int(c & 0x7f); {
+			case n < len(names) && c < 0x80:
+				b.WriteString(ref(names[n]))
+			case n < len(names):
+				b.WriteString(ref("!" + names[n]))
+			case open > 0 && n%4 == 0:
+				b.WriteString(`</criteria>`)
+				open--
+			default:
+				b.WriteString([]string{`<criteria negate="true">`, `<criteria operator="AND">`, `<criteria operator="OR">`, `<criteria operator="OR" negate="true">`}[n%4])
+				open++
+			}
+		}
+		doc := ovalOf("inv", and(ref("family")), "d", and(ref("ol8")+b.String()+strings.Repeat(`</criteria>`, open)), "e", or(ref("a2", "@d")))
+		var log sinkLog
+		if err := readOVAL(t.Context(), strings.NewReader(doc), testDialect(), log.sink()); err != nil {
+			t.Fatal(err)
+		}
+		if len(log.advisories)+len(log.quarantined)+len(log.skipped) == 0 {
+			t.Error("the definitions vanished")
+		}
+		for i := range log.advisories {
+			log.advisories[i].Source = "fuzz"
+			if err := sound(&log.advisories[i]); err != "" {
+				t.Errorf("%s: %+v", err, log.advisories[i])
 			}
 		}
 	})

@@ -110,7 +110,7 @@ func TestOVAL(t *testing.T) {
 		state("s1", "less than", "0:1.2-3.azl3")+state("s2", "less than or equal", "0: 2-1.azl3")+state("s5", "greater than", "1-1")+state("s6", "less than", "1 2"),
 	)
 	var log sinkLog
-	if err := readOVAL(strings.NewReader(doc), "Azure Linux:3", log.sink()); err != nil {
+	if err := readOVAL(t.Context(), strings.NewReader(doc), azureDialect("Azure Linux:3"), log.sink()); err != nil {
 		t.Fatal(err)
 	}
 	day := time.Date(2024, 7, 23, 22, 5, 39, 0, time.UTC)
@@ -131,7 +131,7 @@ func TestOVAL(t *testing.T) {
 		t.Errorf("dated %v", log.dated)
 	}
 	for _, doc := range []string{"", "<html></html>", "<oval_definitions><definitions>"} {
-		if err := readOVAL(strings.NewReader(doc), "x", log.sink()); err == nil {
+		if err := readOVAL(t.Context(), strings.NewReader(doc), azureDialect("Azure Linux:3"), log.sink()); err == nil {
 			t.Errorf("%q was taken", doc)
 		}
 	}

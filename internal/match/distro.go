@@ -1,6 +1,7 @@
 package match
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/plimsoll/plimsoll/internal/inventory"
@@ -100,6 +101,12 @@ func releaseOf(d *inventory.Distro) (release, bool) {
 		return one(false, "openSUSE:Leap "+ver)
 	case "opensuse-tumbleweed":
 		return one(false, "openSUSE:Tumbleweed")
+	case "opensuse-leap-micro":
+		return one(false, "openSUSE:Leap Micro "+ver)
+	case "suse-microos", "sle-micro":
+		return one(false, "SUSE:Linux Enterprise Micro "+ver)
+	case "sl-micro":
+		return one(false, "SUSE:Linux Micro "+ver)
 	case "sles", "sled", "sles_sap", "sle_hpc", "suse":
 		r.ecosystems = suse(ver)
 		r.guess = "the server product and the modules of its service pack, without long-term support"
@@ -111,6 +118,9 @@ func releaseOf(d *inventory.Distro) (release, bool) {
 // suse lists the products and modules a SUSE Linux Enterprise release is made of.
 func suse(ver string) []string {
 	major, sp, _ := strings.Cut(ver, ".")
+	if n, err := strconv.Atoi(major); err == nil && n >= 16 {
+		return []string{"SUSE:Linux Enterprise Server " + ver} // without modules
+	}
 	v := major
 	if sp != "" && sp != "0" {
 		v += " SP" + sp

@@ -9,43 +9,63 @@ import (
 	"github.com/plimsoll/plimsoll/internal/finding"
 )
 
-// The ranks of sources: of several that speak of one flaw in one package the lower one's
-// word counts. A publisher's own database knows each release; its records in other forms
-// follow; errata, which name many flaws at once, fill what is left.
+// The ranks of what is said: of several records that speak of one flaw in one package the
+// one of the lowest rank counts.
 const (
 	rankPublisher = iota
 	rankEcosystem
 	rankFlaw
 	rankErrata
+	rankUnfixed
 	rankLists
+	rankProducts
 )
 
-// rules says in words why a source won, by rank.
+// rules says in words why a record won, by rank.
 var rules = [...]string{
 	rankPublisher: "the publisher's own database",
 	rankEcosystem: "the ecosystem's own database",
 	rankFlaw:      "the record on this flaw",
 	rankErrata:    "an errata record that fixes this flaw",
+	rankUnfixed:   "the publisher's list of what is not fixed",
 	rankLists:     "the only record on this flaw",
+	rankProducts:  "the only record on this flaw, by product",
 }
 
 // publishers are the feeds in which a distribution or project speaks of each flaw in its
-// own packages.
-var publishers = map[string]bool{
-	"alpine-secdb": true, "debian-tracker": true, "go-vulndb": true,
+// own packages: it knows its releases. A name that ends in a hyphen stands for all that
+// begin so.
+var publishers = []string{
+	"alpine-secdb", "arch-linux", "chainguard-secdb", "debian-tracker", "echo", "go-vulndb", "minimos-secdb", "opensuse-oval",
+	"photon-cve", "redhat-csaf-vex", "suse-csaf-vex", "suse-oval", "ubuntu-oval-", "ubuntu-tracker", "wolfi-secdb",
 }
 
 // Precedence gives the rank of a record among those that speak of one flaw in one
-// package of an ecosystem (the lowest wins) and the reason in words.
+// package of an ecosystem, and the reason in words. Errata, which name many flaws at
+// once, fill what records on a single flaw leave; of those by Python's own database many
+// are only lists of versions, so that reviewed ones go before; and products, which is
+// what the National Vulnerability Database knows, are not packages.
 func Precedence(ecosystem string, rec *advisory.Advisory) (rank int, why string) {
+	single := len(rec.Related) == 0
 	switch {
-	case publishers[rec.Source] && len(rec.Related) == 0:
+	case ecosystem == "NVD":
+		rank = rankProducts
+	case single && slices.ContainsFunc(publishers, func(p string) bool {
+		return p == rec.Source || p[len(p)-1] == '-' && strings.HasPrefix(rec.Source, p)
+	}):
 		rank = rankPublisher
+	case single && strings.HasPrefix(rec.Source, "red-hat-oval-"):
+		// That a package is not affected outweighs an erratum that names the flaw; that it
+		// is not fixed does not.
+		rank = rankPublisher
+		if slices.ContainsFunc(rec.Affected, func(a advisory.Affected) bool { return a.State != advisory.StateNotAffected }) {
+			rank = rankUnfixed
+		}
 	case ecosystem == "Go" && strings.HasPrefix(rec.ID, "GO-"):
 		rank = rankEcosystem
 	case strings.HasPrefix(rec.ID, "PYSEC-"):
-		rank = rankLists // often only a list of versions; reviewed GHSA records are more exact
-	case len(rec.Related) > 0:
+		rank = rankLists
+	case !single:
 		rank = rankErrata
 	default:
 		rank = rankFlaw

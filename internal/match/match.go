@@ -85,6 +85,7 @@ type matcher struct {
 	foreign  map[string]bool // OS packages that the distribution did not build
 	enriched map[string]enriched
 	used     map[string]bool // ecosystems looked up
+	esm      *bool           // see subscribed
 	stmts    []statement
 	// memo keeps what was found for a source package and version: the other packages
 	// built from it have the same flaws.
@@ -341,6 +342,12 @@ func (m *matcher) record(p *inventory.Package, scheme version.Scheme, eco, v str
 		if !sameStream(p, v, s.Fixed) {
 			continue
 		}
+		if s.Affects && isESM(s.Fixed) && !m.subscribed() {
+			// The release as it is gets no fix.
+			if s.Fixed = ""; s.State == advisory.StateAffected {
+				s.State = advisory.StateWillNotFix
+			}
+		}
 		if best == nil || better(s, *best) {
 			best = &s
 		}
@@ -370,13 +377,39 @@ func better(a, b finding.Statement) bool {
 	return a.Fixed != "" && b.Fixed == ""
 }
 
-// sameStream keeps fixes of one modularity stream from being held against another:
-// without labels, a modular build is told by ".module" in its release.
+// sameStream keeps fixes of one stream of builds from being held against another:
+// of a modularity stream (without labels, a modular build is told by ".module" in its
+// release), of Oracle's builds for Ksplice, which have an epoch of their own, and of
+// builds certified by FIPS 140.
 func sameStream(p *inventory.Package, v, fixed string) bool {
-	if p.Type != "rpm" || fixed == "" {
+	switch {
+	case fixed == "":
 		return true
+	case p.Type == "rpm":
+		return isModular(v) == isModular(fixed) && isFIPS(v) == isFIPS(fixed) && strings.Contains(v, ".ksplice") == strings.Contains(fixed, ".ksplice")
+	case p.Type == "deb" && isFIPS(v):
+		// Ubuntu's "1-1ubuntu1.2+Fips1" is built of 1-1ubuntu1.2, and "1-1ubuntu1.fips.2"
+		// counts for itself.
+		return isFIPS(fixed) || strings.Contains(strings.ToLower(v), "+fips")
+	case p.Type == "deb":
+		return !isFIPS(fixed)
 	}
-	return isModular(v) == isModular(fixed)
+	return true
+}
+
+func isFIPS(v string) bool { return strings.Contains(strings.ToLower(v), "fips") }
+
+// isESM tells Ubuntu's builds for subscribers (ubuntu.com/security/esm).
+func isESM(v string) bool { return strings.Contains(v, "+esm") || strings.Contains(v, "~esm") }
+
+// subscribed reports whether some package came from Ubuntu's archive for subscribers, so
+// that what is fixed there is fixed for this image.
+func (m *matcher) subscribed() bool {
+	if m.esm == nil {
+		some := slices.ContainsFunc(m.inv.Packages, func(p inventory.Package) bool { return p.Type == "deb" && isESM(p.Version) })
+		m.esm = &some
+	}
+	return *m.esm
 }
 
 func isModular(v string) bool {
