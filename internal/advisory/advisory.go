@@ -155,7 +155,9 @@ type CVSS struct {
 	Vector string `json:"vector"`
 	// Score is the base score computed from Vector (first.org), 0 to 10.
 	Score float64 `json:"score"`
-	// Source is the feed that carried it.
+	// Source is the feed that carried it, or, where a feed carries the ratings of several
+	// parties, who rated: "nvd", "cna" for who assigned the CVE, "cisa-adp", and "adp:"
+	// with a name for others that add to records of the CVE programme.
 	Source string `json:"source"`
 }
 
@@ -165,12 +167,14 @@ type Enrichment struct {
 	Published time.Time
 	CVSS      []CVSS
 	Severity  Severity
-	// SeveritySource names the feed that Severity is from.
+	// SeveritySource names the feed or party that Severity is from, as CVSS.Source does.
 	SeveritySource string
 	// Exploited is set for flaws in CISA's catalogue of known exploited vulnerabilities.
 	Exploited *Exploited
 	// EPSS is the Exploit Prediction Scoring System's estimate; nil if it has none.
 	EPSS *EPSS
+	// SSVC is CISA's assessment; nil if there is none.
+	SSVC *SSVC
 }
 
 // Exploited is an entry of the known exploited vulnerabilities catalogue.
@@ -185,4 +189,37 @@ type EPSS struct {
 	Score      float64 `json:"score"`
 	Percentile float64 `json:"percentile"`
 	Date       string  `json:"date,omitempty"`
+}
+
+// SSVC is what an assessor answered to the questions by which it is decided how soon a
+// flaw is dealt with: Stakeholder-Specific Vulnerability Categorization
+// (certcc.github.io/SSVC), as CISA publishes it.
+type SSVC struct {
+	// Exploitation is "none", "poc" if there is public code or method, or "active".
+	Exploitation string `json:"exploitation"`
+	// Automatable tells whether every step of an attack can be.
+	Automatable bool `json:"automatable"`
+	// TechnicalImpact is "partial" or, if an attacker gains control, "total".
+	TechnicalImpact string `json:"technical_impact"`
+	// Date of the assessment.
+	Date string `json:"date,omitempty"`
+}
+
+// Valid tells whether the answers are among those there are.
+func (s SSVC) Valid() bool {
+	return slices.Contains(ssvcExploitation[:], s.Exploitation) && slices.Contains(ssvcImpact[:], s.TechnicalImpact)
+}
+
+var (
+	ssvcExploitation = [...]string{"none", "poc", "active"}
+	ssvcImpact       = [...]string{"partial", "total"}
+)
+
+// Lifecycle says until when a release of a distribution or runtime gets security fixes.
+type Lifecycle struct {
+	// End is the last day of fixes that are free for all ("2028-06-30"); empty if it is
+	// known that no end is set.
+	End string
+	// Extended is the last day of fixes for those who pay, where there are such.
+	Extended string
 }

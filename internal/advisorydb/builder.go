@@ -29,6 +29,8 @@ type Builder struct {
 	sources map[string]*Source
 	scores  map[string]uint8 // by vector; noScore if it is invalid
 	date    time.Time
+	// lifecycles by release
+	lifecycles map[string]advisory.Lifecycle
 }
 
 const noScore = 255
@@ -77,6 +79,8 @@ func NewBuilder() *Builder {
 		flaws:   map[uint32]*flaw{},
 		sources: map[string]*Source{},
 		scores:  map[string]uint8{},
+
+		lifecycles: map[string]advisory.Lifecycle{},
 	}
 }
 

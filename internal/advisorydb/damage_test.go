@@ -34,7 +34,8 @@ func small(t testing.TB) *Builder {
 		}
 	}
 	if err := b.Enrich("CVE-2024-37", advisory.Enrichment{EPSS: &advisory.EPSS{Score: .00043, Percentile: 1. / 3, Date: "2024-05-01"},
-		Exploited: &advisory.Exploited{Added: "2024-01-01", Due: "2024-02-01", Ransomware: true}}); err != nil {
+		Exploited: &advisory.Exploited{Added: "2024-01-01", Due: "2024-02-01", Ransomware: true},
+		SSVC:      &advisory.SSVC{Exploitation: "poc", TechnicalImpact: "total", Date: "2024-05-03"}}); err != nil {
 		t.Fatal(err)
 	}
 	return b
@@ -96,7 +97,7 @@ func TestDamageEverywhere(t *testing.T) {
 			}
 			fmt.Fprint(&s, e.Severity, e.Summary, e.CVSS, e.Published, ok)
 			if e.EPSS != nil {
-				fmt.Fprint(&s, *e.EPSS, *e.Exploited)
+				fmt.Fprint(&s, *e.EPSS, *e.Exploited, *e.SSVC)
 			}
 		}
 		return s.String(), nil

@@ -28,8 +28,8 @@ type DB struct {
 	remote   Remote
 	manifest Manifest
 	digest   string
-	slots    []shardSlot    // like manifest.Shards
-	places   map[string]int // of ecosystems in slots
+	slots    []shardSlot           // like manifest.Shards
+	places   map[string]int        // of ecosystems in slots
 	shared   map[string]*shardSlot // by name
 	// users counts the lookups under way, and is negative from Close on: the last one
 	// out unmaps.

@@ -8,8 +8,9 @@
 //     SHA-256 of the manifest's bytes, which have one canonical form.
 //   - A shard is one file, shards/sha256-<hex>, named by the digest of its content
 //     and never changed. There is one per ecosystem and release ("Debian:12",
-//     "npm"), and some that all ecosystems share: flaws (severity, CVSS, known
-//     exploitation), epss and text; flaws and text are parted by publisher and year.
+//     "npm"), and some that all ecosystems share: flaws (severity, CVSS, SSVC, known
+//     exploitation), epss, text, and lifecycle (until when releases are supported);
+//     flaws and text are parted by publisher and year.
 //     What changes on different days lies in different shards, and text lies apart
 //     from what matching needs.
 //   - A record is one [advisory.Advisory]; a statement is one of its Affected entries.

@@ -1,6 +1,7 @@
 package advisorydb
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -33,9 +34,11 @@ func TestEnrich(t *testing.T) {
 	}
 	for id, e := range map[string]advisory.Enrichment{
 		"CVE-2024-1": {CVSS: []advisory.CVSS{{Vector: critical31, Source: "nvd"}, {Vector: medium31, Source: "nvd", Score: 1}},
-			Exploited: &advisory.Exploited{Added: "2024-03-01", Due: "2024-03-20", Ransomware: true}},
+			Exploited: &advisory.Exploited{Added: "2024-03-01", Due: "2024-03-20", Ransomware: true},
+			SSVC:      &advisory.SSVC{Exploitation: "poc", Automatable: true, TechnicalImpact: "total", Date: "2024-05-03"}},
 		"CVE-2024-4": {EPSS: &advisory.EPSS{Score: 0.97354, Percentile: 0.99912, Date: "2024-05-01"}},
 		"CVE-2024-5": {EPSS: &advisory.EPSS{Score: 1. / 3, Percentile: 1, Date: ""}, Summary: strings.Repeat("é", 400)},
+		"CVE-2024-6": {SSVC: &advisory.SSVC{Exploitation: "none", TechnicalImpact: "partial"}},
 	} {
 		if err := b.Enrich(id, e); err != nil {
 			t.Fatal(err)
@@ -45,12 +48,14 @@ func TestEnrich(t *testing.T) {
 	ratings := []advisory.CVSS{{Vector: high40, Score: 8.7, Source: "osv-npm"}, {Vector: critical31, Score: 9.8, Source: "nvd"}, {Vector: medium31, Score: 5.3, Source: "nvd"}}
 	for id, want := range map[string]advisory.Enrichment{
 		"CVE-2024-1": {Summary: "A [31mtitle of it", Published: date(2024, 1, 1), Severity: advisory.SeverityMedium, SeveritySource: "osv-npm",
-			CVSS: ratings, Exploited: &advisory.Exploited{Added: "2024-03-01", Due: "2024-03-20", Ransomware: true}},
+			CVSS: ratings, Exploited: &advisory.Exploited{Added: "2024-03-01", Due: "2024-03-20", Ransomware: true},
+			SSVC: &advisory.SSVC{Exploitation: "poc", Automatable: true, TechnicalImpact: "total", Date: "2024-05-03"}},
 		"GHSA-2345-6789-cfgh": {Summary: "A [31mtitle of it", Published: date(2024, 2, 1), Severity: advisory.SeverityMedium, SeveritySource: "osv-npm", CVSS: ratings[:1]},
 		"DSA-1-1":             {Summary: "update for it", Severity: advisory.SeverityCritical, SeveritySource: "osv-debian"},
 		"CVE-2024-3":          {Severity: advisory.SeverityMedium, SeveritySource: "odd", CVSS: []advisory.CVSS{{Vector: medium20, Score: 5, Source: "odd"}}},
 		"CVE-2024-4":          {EPSS: &advisory.EPSS{Score: 0.97354, Percentile: 0.99912, Date: "2024-05-01"}},
 		"CVE-2024-5":          {EPSS: &advisory.EPSS{Score: 1. / 3, Percentile: 1}, Summary: strings.Repeat("é", 148) + "…"},
+		"CVE-2024-6":          {SSVC: &advisory.SSVC{Exploitation: "none", TechnicalImpact: "partial"}},
 	} {
 		got, ok, err := db.Enrich(t.Context(), id)
 		if err != nil || !ok {
@@ -79,6 +84,10 @@ func TestSeverityOrder(t *testing.T) {
 			{SeveritySource: "nvd", CVSS: []advisory.CVSS{{Vector: critical31}, {Vector: high40}, {Vector: medium20}}}}, advisory.SeverityHigh, "nvd"},
 		{"the ecosystem's own database before the national one", []advisory.Enrichment{
 			{SeveritySource: "nvd", Severity: advisory.SeverityCritical}, {SeveritySource: "osv-pypi", Severity: advisory.SeverityLow}}, advisory.SeverityLow, "osv-pypi"},
+		{"who assigned the CVE before the national one", []advisory.Enrichment{
+			{SeveritySource: "nvd", Severity: advisory.SeverityCritical}, {SeveritySource: "cna", CVSS: []advisory.CVSS{{Vector: medium31}}}}, advisory.SeverityMedium, "cna"},
+		{"the national one before CISA", []advisory.Enrichment{
+			{SeveritySource: "nvd", CVSS: []advisory.CVSS{{Vector: medium31}}}, {SeveritySource: "cna", CVSS: []advisory.CVSS{{Vector: critical31, Source: "cisa-adp"}}}}, advisory.SeverityMedium, "nvd"},
 		{"the national one before a distribution", []advisory.Enrichment{
 			{SeveritySource: "debian-tracker", Severity: advisory.SeverityCritical}, {SeveritySource: "nvd", CVSS: []advisory.CVSS{{Vector: medium31}}}}, advisory.SeverityMedium, "nvd"},
 		{"a listed source before another", []advisory.Enrichment{
@@ -180,4 +189,69 @@ func TestSplitID(t *testing.T) {
 			t.Fatalf("%q came back as %q", id, got)
 		}
 	})
+}
+
+// TestSeverityOrderRows: every party that feeds name has its place.
+func TestSeverityOrderRows(t *testing.T) {
+	order := []string{"osv-npm", "cna", "nvd", "cisa-adp", "adp:somebody", "osv-bitnami", "redhat-csaf", "ubuntu-osv", "suse-csaf", "debian-tracker", "alpine-secdb", "unheard-of"}
+	for i := 1; i < len(order); i++ {
+		if a, b := rank(severityOrder, order[i-1]), rank(severityOrder, order[i]); a >= b {
+			t.Errorf("%s has the place %d, and %s %d", order[i-1], a, order[i], b)
+		}
+	}
+}
+
+// TestSSVC: the latest assessment counts, and on one day the worse.
+func TestSSVC(t *testing.T) {
+	all := []advisory.SSVC{
+		{Exploitation: "active", TechnicalImpact: "total", Automatable: true, Date: "2024-01-01"},
+		{Exploitation: "none", TechnicalImpact: "total", Date: "2024-02-01"},
+		{Exploitation: "poc", TechnicalImpact: "total", Date: "2024-02-01"},
+	}
+	for _, order := range [][]int{{0, 1, 2}, {2, 1, 0}, {1, 2, 0}} {
+		b := NewBuilder()
+		for _, i := range order {
+			if err := b.Enrich("CVE-2024-1", advisory.Enrichment{SSVC: &all[i]}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if e, _, err := open(t, b, t.TempDir()).Enrich(t.Context(), "CVE-2024-1"); err != nil || e.SSVC == nil || *e.SSVC != all[2] {
+			t.Errorf("%v: %+v, %v", order, e.SSVC, err)
+		}
+	}
+	for _, exploitation := range []string{"none", "poc", "active"} {
+		for _, impact := range []string{"partial", "total"} {
+			for _, auto := range []bool{false, true} {
+				v := advisory.SSVC{Exploitation: exploitation, Automatable: auto, TechnicalImpact: impact}
+				if got := ssvcOf(ssvcByte(&v)); *got != v {
+					t.Errorf("%+v came back as %+v", v, *got)
+				}
+			}
+		}
+	}
+	for _, bad := range []advisory.SSVC{{}, {Exploitation: "none"}, {Exploitation: "Active", TechnicalImpact: "total"}, {Exploitation: "none", TechnicalImpact: "total", Date: strings.Repeat("1", 100)}} {
+		if err := NewBuilder().Enrich("CVE-2024-1", advisory.Enrichment{SSVC: &bad}); err == nil {
+			t.Errorf("%+v was taken", bad)
+		}
+	}
+}
+
+func TestTrim(t *testing.T) {
+	b := NewBuilder()
+	for i := range 6 {
+		if err := b.Enrich(fmt.Sprint("CVE-2024-", i), advisory.Enrichment{Summary: "a flaw", EPSS: &advisory.EPSS{Score: .5}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.Add(advisory.Advisory{ID: "CVE-2024-1", Source: "x", Aliases: []string{"CVE-2024-2"}, Related: []string{"CVE-2024-3"}}); err != nil {
+		t.Fatal(err)
+	}
+	b.Trim()
+	db := open(t, b, t.TempDir())
+	for i := range 6 {
+		_, ok, err := db.Enrich(t.Context(), fmt.Sprint("CVE-2024-", i))
+		if want := i >= 1 && i <= 3; ok != want || err != nil {
+			t.Errorf("CVE-2024-%d: %v, %v", i, ok, err)
+		}
+	}
 }

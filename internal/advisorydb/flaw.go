@@ -21,6 +21,7 @@ type flaw struct {
 	words     []word
 	exploited *advisory.Exploited
 	epss      *advisory.EPSS
+	ssvc      *advisory.SSVC
 }
 
 // word is a severity in a source's own words.
@@ -33,11 +34,12 @@ type word struct {
 // that bear the ID, or have it among their aliases, is added by itself.
 //
 // Enrichments of one ID are united: ratings of all, the earliest publication, for
-// Exploited the earliest date of addition, for EPSS the latest estimate. Of several
-// severities and summaries the tables in cvss.go choose by source: SeveritySource
+// Exploited the earliest date of addition, for EPSS and SSVC the latest. Of several
+// severities and summaries the tables in precedence.go choose by source: SeveritySource
 // names it for both, and the CVSS ratings name their own.
 //
-// An ID of no or over 4 KiB of bytes, and an EPSS outside 0 to 1, are refused.
+// An ID of no or over 4 KiB of bytes, an EPSS outside 0 to 1, and an SSVC with answers
+// that are none are refused.
 func (b *Builder) Enrich(id string, e advisory.Enrichment) error {
 	if id == "" {
 		return fmt.Errorf("enriching a flaw without ID")
@@ -50,6 +52,9 @@ func (b *Builder) Enrich(id string, e advisory.Enrichment) error {
 	}
 	if x := e.Exploited; x != nil && (len(x.Added) > 64 || len(x.Due) > 64) {
 		return fmt.Errorf("enriching flaw %.80q: a date of its exploitation is too long", id)
+	}
+	if v := e.SSVC; v != nil && (!v.Valid() || len(v.Date) > 64) {
+		return fmt.Errorf("enriching flaw %.80q: its SSVC of %.20q and %.20q has other answers than there are", id, v.Exploitation, v.TechnicalImpact)
 	}
 	if y := e.Published.UTC().Year(); y < 1 || y > 9999 {
 		return fmt.Errorf("enriching flaw %.80q: it is of the year %d", id, y)
@@ -69,7 +74,30 @@ func (b *Builder) Enrich(id string, e advisory.Enrichment) error {
 	f.cvss = b.rate(f.cvss, e.CVSS, e.SeveritySource)
 	f.exploit(e.Exploited)
 	f.predict(e.EPSS)
+	f.assess(e.SSVC)
 	return nil
+}
+
+// Trim drops what was said of flaws that no record added so far names, by its ID or among
+// its aliases and related flaws: nothing can ask for it. The national databases know of
+// some hundred thousand such flaws, of software that no publisher of packages has.
+func (b *Builder) Trim() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	named := make(map[uint32]struct{}, len(b.flaws))
+	for _, r := range b.records {
+		named[r.id] = struct{}{}
+		for _, ids := range [...][]uint32{r.aliases.list, r.related.list} {
+			for _, id := range ids {
+				named[id] = struct{}{}
+			}
+		}
+	}
+	for id := range b.flaws {
+		if _, ok := named[id]; !ok {
+			delete(b.flaws, id)
+		}
+	}
 }
 
 func (f *flaw) say(source string, s advisory.Severity) {
@@ -122,6 +150,45 @@ func (f *flaw) predict(p *advisory.EPSS) {
 		c.Date = strings.Clone(p.Date)
 		f.epss = &c
 	}
+}
+
+func (f *flaw) assess(v *advisory.SSVC) {
+	if v == nil {
+		return
+	}
+	if f.ssvc == nil || cmp.Or(cmp.Compare(v.Date, f.ssvc.Date), cmp.Compare(ssvcByte(v), ssvcByte(f.ssvc))) > 0 {
+		c := *v
+		c.Date = strings.Clone(v.Date)
+		f.ssvc = &c
+	}
+}
+
+// The answers of an SSVC assessment in a byte: the index of its exploitation, and bits.
+const (
+	ssvcExploitation = 3
+	ssvcAutomatable  = 1 << 2
+	ssvcTotal        = 1 << 3
+)
+
+var ssvcWords = [...]string{"none", "poc", "active", "active"}
+
+func ssvcByte(v *advisory.SSVC) byte {
+	b := byte(max(slices.Index(ssvcWords[:], v.Exploitation), 0))
+	if v.Automatable {
+		b |= ssvcAutomatable
+	}
+	if v.TechnicalImpact == "total" {
+		b |= ssvcTotal
+	}
+	return b
+}
+
+func ssvcOf(b byte) *advisory.SSVC {
+	v := &advisory.SSVC{Exploitation: ssvcWords[b&ssvcExploitation], Automatable: b&ssvcAutomatable != 0, TechnicalImpact: "partial"}
+	if b&ssvcTotal != 0 {
+		v.TechnicalImpact = "total"
+	}
+	return v
 }
 
 // severity chooses a flaw's severity by severityOrder and cvssOrder.
@@ -205,6 +272,7 @@ const (
 	flawCVSS
 	flawExploited
 	flawRansomware
+	flawSSVC
 )
 
 // appendFlaw writes what a flaw has but for EPSS and text.
@@ -225,6 +293,9 @@ func (f *flaw) appendFlaw(dst []byte, sev advisory.Severity, by string, in *inte
 			flags |= flawRansomware
 		}
 	}
+	if f.ssvc != nil {
+		flags |= flawSSVC
+	}
 	dst = append(dst, flags)
 	if flags&flawPublished != 0 {
 		dst = appendInstant(dst, f.published)
@@ -244,6 +315,10 @@ func (f *flaw) appendFlaw(dst []byte, sev advisory.Severity, by string, in *inte
 	if flags&flawExploited != 0 {
 		dst = binary.AppendUvarint(dst, ref(f.exploited.Added))
 		dst = binary.AppendUvarint(dst, ref(f.exploited.Due))
+	}
+	if flags&flawSSVC != 0 {
+		dst = append(dst, ssvcByte(f.ssvc))
+		dst = binary.AppendUvarint(dst, ref(f.ssvc.Date))
 	}
 	return dst
 }
@@ -279,6 +354,10 @@ func (s *shard) readFlaw(body []byte, e *advisory.Enrichment) error {
 		e.Exploited = &advisory.Exploited{Ransomware: flags&flawRansomware != 0}
 		e.Exploited.Added = str()
 		e.Exploited.Due = str()
+	}
+	if flags&flawSSVC != 0 {
+		e.SSVC = ssvcOf(c.byte())
+		e.SSVC.Date = str()
 	}
 	if c.bad && err == nil {
 		err = damaged("what is known of a flaw is cut short")

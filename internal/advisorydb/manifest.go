@@ -37,10 +37,13 @@ const (
 	KindFlaws    Kind = "flaws"    // severity, CVSS, exploitation by flaw
 	KindEPSS     Kind = "epss"     // exploit predictions by flaw
 	KindText     Kind = "text"     // summaries by flaw
+	// KindLifecycle has the ends of support by release; a snapshot that knows none
+	// does without.
+	KindLifecycle Kind = "lifecycle"
 )
 
 // kindNumbers are the kinds as shard headers have them.
-var kindNumbers = map[Kind]byte{KindPackages: 1, KindFlaws: 2, KindEPSS: 3, KindText: 4}
+var kindNumbers = map[Kind]byte{KindPackages: 1, KindFlaws: 2, KindEPSS: 3, KindText: 4, KindLifecycle: 5}
 
 // Manifest names everything in a snapshot. Lists are sorted: shards by kind and
 // ecosystem, sources by name.

@@ -19,7 +19,7 @@ var plainEcosystems = []string{
 	"AlmaLinux", "Alpaquita", "Alpine", "Amazon Linux", "Azure Linux", "BellSoft Hardened Containers",
 	"Bioconductor", "Bitnami", "Chainguard", "ConanCenter", "CRAN", "crates.io", "Debian", "Echo",
 	"FreeBSD", "GHC", "GitHub Actions", "Go", "Hackage", "Hex", "Julia", "Kubernetes", "Linux",
-	"Mageia", "Mariner", "Maven", "MinimOS", "npm", "NuGet", "opam", "openEuler", "openSUSE",
+	"Mageia", "Mariner", "Maven", "MinimOS", "npm", "NuGet", "NVD", "opam", "openEuler", "openSUSE",
 	"Oracle Linux", "OSS-Fuzz", "Packagist", "Photon OS", "Pub", "PyPI", "Red Hat", "Rocky Linux",
 	"RubyGems", "SUSE", "SwiftURL", "Ubuntu", "VSCode", "Wolfi",
 }

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -38,6 +39,9 @@ func (b *Builder) Write(ctx context.Context, dir string, signers ...Signer) (Man
 	b.renumber()
 	jobs, sources := b.packageJobs()
 	jobs = append(jobs, b.flawJobs()...)
+	if j := b.lifecycleJob(); j != nil {
+		jobs = append(jobs, j)
+	}
 	shards := make([]Shard, len(jobs))
 	if err := parallel(ctx, len(jobs), func(i int) error {
 		shard, file, err := jobs[i]()
@@ -187,6 +191,7 @@ func (b *Builder) flawJobs() []job {
 	flaws := b.gatherFlaws()
 	ids := slices.Sorted(maps.Keys(flaws))
 	in := &b.names
+	name := func(id uint32) string { return in.list[id] }
 	parts := map[string][]uint32{} // IDs stay sorted
 	for _, id := range ids {
 		k := bucket(in.list[id])
@@ -196,7 +201,7 @@ func (b *Builder) flawJobs() []job {
 	for _, k := range slices.Sorted(maps.Keys(parts)) {
 		jobs = append(jobs, func() (Shard, []byte, error) {
 			rankOf := ranks()
-			return flawShard(in, KindFlaws, k, parts[k], func(id uint32, ref func(string) uint64) []byte {
+			return sharedShard(KindFlaws, k, parts[k], name, func(id uint32, ref func(string) uint64) []byte {
 				f := flaws[id]
 				f.sortRatings(in, rankOf)
 				sev, by := f.severity(in, rankOf)
@@ -206,7 +211,7 @@ func (b *Builder) flawJobs() []job {
 				return nil
 			})
 		}, func() (Shard, []byte, error) {
-			return flawShard(in, KindText, k, parts[k], func(id uint32, ref func(string) uint64) []byte {
+			return sharedShard(KindText, k, parts[k], name, func(id uint32, ref func(string) uint64) []byte {
 				if s := flaws[id].summary; s != "" {
 					return binary.AppendUvarint(nil, ref(s))
 				}
@@ -215,7 +220,7 @@ func (b *Builder) flawJobs() []job {
 		})
 	}
 	return append(jobs, func() (Shard, []byte, error) {
-		return flawShard(in, KindEPSS, "", ids, func(id uint32, ref func(string) uint64) []byte {
+		return sharedShard(KindEPSS, "", ids, name, func(id uint32, ref func(string) uint64) []byte {
 			p := flaws[id].epss
 			if p == nil {
 				return nil
@@ -241,9 +246,10 @@ func ranks() func(source string) int {
 	}
 }
 
-// flawShard encodes a shared shard. encode is called twice for each flaw: first to learn
-// the strings, then to write them by their places; nothing is stored for nil.
-func flawShard(in *interner, kind Kind, bucket string, ids []uint32, encode func(id uint32, ref func(string) uint64) []byte) (Shard, []byte, error) {
+// sharedShard encodes a shared shard, or the part of it that a bucket names, of ids, which
+// are in the order of their names. encode is called twice for each: first to learn the
+// strings, then to write them by their places; nothing is stored for nil.
+func sharedShard[T any](kind Kind, bucket string, ids []T, name func(T) string, encode func(id T, ref func(string) uint64) []byte) (Shard, []byte, error) {
 	refs := map[string]uint64{}
 	for _, id := range ids {
 		encode(id, func(s string) uint64 { refs[s] = 0; return 0 })
@@ -256,7 +262,7 @@ func flawShard(in *interner, kind Kind, bucket string, ids []uint32, encode func
 	var bodies [][]byte
 	for _, id := range ids {
 		if b := encode(id, func(s string) uint64 { return refs[s] }); b != nil {
-			keys = append(keys, in.list[id])
+			keys = append(keys, name(id))
 			bodies = append(bodies, b)
 		}
 	}
@@ -266,11 +272,7 @@ func flawShard(in *interner, kind Kind, bucket string, ids []uint32, encode func
 	parts[secTable] = appendTable(nil, keys, bodies)
 	parts[secBloom] = bloomOf(keys)
 	file, err := seal(kind, parts)
-	name := string(kind)
-	if bucket != "" {
-		name += "-" + bucket
-	}
-	return Shard{Kind: kind, Name: name, Packages: len(keys)}, file, err
+	return Shard{Kind: kind, Name: strings.TrimSuffix(string(kind)+"-"+bucket, "-"), Packages: len(keys)}, file, err
 }
 
 // parallel runs n jobs on all processors until one fails or ctx ends.

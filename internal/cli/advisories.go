@@ -135,6 +135,7 @@ func runBuild(ctx context.Context, env Env, o buildOptions) error {
 		return feed.Sink{
 			Advisory:   func(a advisory.Advisory) error { return refuse(a.ID, b.Add(a)) },
 			Enrichment: func(id string, e advisory.Enrichment) error { return refuse(id, b.Enrich(id, e)) },
+			Lifecycle:  func(key string, e advisory.Lifecycle) error { return refuse(key, b.EndOfLife(key, e)) },
 			Quarantine: quarantine,
 		}
 	})
@@ -187,6 +188,7 @@ func runBuild(ctx context.Context, env Env, o buildOptions) error {
 		note("%s", what)
 	}
 	bar.start("writing the snapshot")
+	b.Trim()
 	m, err := b.Write(ctx, o.out, signers...)
 	bar.stop()
 	if err != nil {

@@ -62,6 +62,11 @@ func TestCorpus(t *testing.T) {
 		"photon-oval-5.0":      {1, 2, 0, 0, 0},
 		"ubuntu-oval-22.04":    {1, 2, 0, 0, 0},
 		"debian-oval":          {3, 3, 0, 1, 0},
+		// Nine flaws, two of them twice; of 22 years there is no file.
+		"nvd":               {0, 0, 7, 2, 22},
+		"cve-list":          {0, 0, 4, 0, 0},
+		"cisa-vulnrichment": {0, 0, 10189, 17, 0},
+		"endoflife":         {0, 0, 499, 3, 0},
 	}
 	var mu sync.Mutex
 	statements := map[string]int{}

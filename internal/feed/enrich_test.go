@@ -82,9 +82,37 @@ func TestEPSS(t *testing.T) {
 	if r := run(t.Context(), folder(t, map[string]string{name: whole}), epssFeed(), Sink{}); r.Err != nil || r.Enrichments != 2 || r.Newest.IsZero() {
 		t.Errorf("%+v", r)
 	}
+	if r := run(t.Context(), folder(t, map[string]string{"epss.empiricalsecurity.com/epss_scores-current.csv.gz": whole}), epssFeed(), Sink{}); r.Err != nil || r.Enrichments != 2 {
+		t.Errorf("where it is now: %+v", r)
+	}
 	for _, data := range []string{"<html>", whole[:len(whole)-9]} {
 		if r := run(t.Context(), folder(t, map[string]string{name: data}), epssFeed(), Sink{}); r.Err == nil || r.Missing {
 			t.Errorf("%.10q: %+v", data, r)
 		}
+	}
+}
+
+// TestCorpusEPSS: the file of a day has the shape of the current one.
+func TestCorpusEPSS(t *testing.T) {
+	o := corpus(t)
+	for day, want := range map[string]int{"current": 29, "2023-03-07": 2} {
+		body, err := o.Open(t.Context(), "https://epss.cyentia.com/epss_scores-"+day+".csv.gz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		z, err := gzip.NewReader(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var log sinkLog
+		if err := readEPSS(z, log.sink()); err != nil || len(log.enriched) != want || len(log.quarantined) > 0 {
+			t.Errorf("%s: %d scores, %q, %v", day, len(log.enriched), log.quarantined, err)
+		}
+		for id, e := range log.enriched {
+			if day != "current" && e.EPSS.Date != day || e.EPSS.Date == "" {
+				t.Errorf("%s: %s is of %q", day, id, e.EPSS.Date)
+			}
+		}
+		body.Close()
 	}
 }

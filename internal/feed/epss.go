@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -13,7 +14,12 @@ import (
 	"github.com/plimsoll/plimsoll/internal/advisory"
 )
 
-const epssURL = "https://epss.cyentia.com/epss_scores-current.csv.gz"
+// epssURLs are where the scores are: with their publisher, and where they were until
+// 2025, which leads there and is where mirrors have them.
+var epssURLs = [...]string{
+	"https://epss.empiricalsecurity.com/epss_scores-current.csv.gz",
+	"https://epss.cyentia.com/epss_scores-current.csv.gz",
+}
 
 // Bounds on the list of scores, which has some 300,000 rows of 30 bytes.
 const (
@@ -31,7 +37,10 @@ func epssFeed() Feed {
 		Doc:   "scores of the Exploit Prediction Scoring System, one compressed CSV file",
 		Every: 24 * time.Hour,
 		Fetch: func(ctx context.Context, o *Origin, out Sink) error {
-			body, err := o.Open(ctx, epssURL)
+			body, err := o.Open(ctx, epssURLs[0])
+			if errors.Is(err, ErrNotThere) {
+				body, err = o.Open(ctx, epssURLs[1])
+			}
 			if err != nil {
 				return err
 			}

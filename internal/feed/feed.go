@@ -31,11 +31,14 @@ type Feed struct {
 }
 
 // Sink takes what one feed says. A feed calls it from one goroutine at a time; what it
-// is handed belongs to it. An error from Advisory or Enrichment ends the feed with
-// that error. A nil field drops what it would be given.
+// is handed belongs to it. An error from Advisory, Enrichment or Lifecycle ends the feed
+// with that error. A nil field drops what it would be given.
 type Sink struct {
 	Advisory   func(advisory.Advisory) error
 	Enrichment func(id string, e advisory.Enrichment) error
+	// Lifecycle is told until when a release is supported: "debian 12", "python 3.12". It
+	// counts among the enrichments.
+	Lifecycle func(key string, e advisory.Lifecycle) error
 	// Quarantine is told of a record, or a part of one, that cannot be understood.
 	Quarantine func(record string, err error)
 	// Skip is told of a well-formed record that is left out, and why in a few constant
@@ -77,6 +80,9 @@ func All() []Feed {
 	feeds = append(feeds, photonFeeds()...)
 	feeds = append(feeds, ubuntuOVALFeeds()...)
 	feeds = append(feeds, debianOVALFeeds()...)
+	feeds = append(feeds, nvdFeed())
+	feeds = append(feeds, cveFeeds()...)
+	feeds = append(feeds, endOfLifeFeed())
 	return feeds
 }
 
@@ -135,6 +141,13 @@ func run(ctx context.Context, o *Origin, f Feed, to Sink) Result {
 					return nil
 				}
 				return to.Enrichment(id, e)
+			},
+			Lifecycle: func(key string, e advisory.Lifecycle) error {
+				res.Enrichments++
+				if to.Lifecycle == nil {
+					return nil
+				}
+				return to.Lifecycle(key, e)
 			},
 			Quarantine: func(record string, err error) {
 				res.Quarantined++

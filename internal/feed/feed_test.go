@@ -22,6 +22,7 @@ import (
 type sinkLog struct {
 	advisories  []advisory.Advisory
 	enriched    map[string]advisory.Enrichment
+	lives       map[string]advisory.Lifecycle
 	quarantined []string
 	skipped     []string
 	dated       []time.Time
@@ -35,6 +36,13 @@ func (l *sinkLog) sink() Sink {
 				l.enriched = map[string]advisory.Enrichment{}
 			}
 			l.enriched[id] = e
+			return nil
+		},
+		Lifecycle: func(key string, e advisory.Lifecycle) error {
+			if l.lives == nil {
+				l.lives = map[string]advisory.Lifecycle{}
+			}
+			l.lives[key] = e
 			return nil
 		},
 		Quarantine: func(record string, err error) { l.quarantined = append(l.quarantined, record) },

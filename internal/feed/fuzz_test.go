@@ -1,7 +1,9 @@
 package feed
 
 import (
+	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"strings"
 	"testing"
 
@@ -178,4 +180,86 @@ func FuzzEnrichment(f *testing.F) {
 			}
 		}
 	})
+}
+
+func FuzzNVD(f *testing.F) {
+	f.Add([]byte(nvdDoc("2025-03-01T00:00:00.123", nvdRec("CVE-2024-1000", nvdConfigs(`{"nodes":[`+nvdNodeOf(cpe("redis:redis:*:*", "*", `"versionStartExcluding":"6.0","versionEndExcluding":"7.0.1"`),
+		cpe("python:python:3.12.0:beta4", "-", ""), cpe("oracle:openjdk:8:update362", "*", ""))+`]}`)))))
+	f.Add([]byte(nvdDoc("x", nvdRec("CVE-2024-2000", `,"vulnStatus":"Rejected"`), nvdRec("CVE-2024-3000", `,"descriptions":[{"lang":"en","value":"x"}],"metrics":{"cvssMetricV2":[{"source":"s","cvssData":{"vectorString":"AV:N/X:ND"}}],
+		"ssvcV203":[{"source":"134c704f-9b21-4f2e-91b3-4a467353bcc0","ssvcData":{"options":[{"exploitation":"none"},{"automatable":"yes"},{"technicalImpact":"total"}]}}]}`))))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var log sinkLog
+		r := nvdReader{seen: map[string]struct{}{}}
+		_ = r.document(t.Context(), bytes.NewReader(data), "doc", log.sink())
+		for id, e := range log.enriched {
+			checkEnrichment(t, id, e)
+		}
+		for i := range log.advisories {
+			log.advisories[i].Source = "fuzz"
+			if err := sound(&log.advisories[i]); err != "" {
+				t.Errorf("%s: %+v", err, log.advisories[i])
+			}
+		}
+	})
+}
+
+func FuzzCVERecord(f *testing.F) {
+	f.Add([]byte(cveRec("CVE-2024-1000", "PUBLISHED", `"cna":{"title":"A","metrics":[{"cvssV3_1":{"vectorString":"CVSS:3.1/AV:N"}},{"other":{"content":{"text":"low"}}}]},`+cveADP)))
+	f.Add([]byte(cveRec("CVE-2024-2000", "REJECTED", `"cna":{}`)))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if rec, err := parseCVE(data); err == nil {
+			checkEnrichment(t, rec.Meta.ID, rec.enrichment())
+		}
+	})
+}
+
+func FuzzEachFile(f *testing.F) {
+	var buf bytes.Buffer
+	w := tar.NewWriter(&buf)
+	if err := w.WriteHeader(&tar.Header{Name: "CVE-2024-1000.json", Size: 2, Typeflag: tar.TypeReg}); err != nil {
+		f.Fatal(err)
+	}
+	_, _ = w.Write([]byte("{}"))
+	w.Close()
+	f.Add(buf.Bytes())
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var z bytes.Buffer
+		w, _ := gzip.NewWriterLevel(&z, gzip.NoCompression)
+		_, _ = w.Write(data)
+		w.Close()
+		_ = eachFile(t.Context(), &z, isCVEFile, func(name string, body []byte, err error) error {
+			if err == nil && len(body) > len(data) && len(body) > 1<<20 {
+				t.Errorf("%q: %d bytes of %d", name, len(body), len(data))
+			}
+			return nil
+		})
+	})
+}
+
+func FuzzEndOfLife(f *testing.F) {
+	f.Add([]byte(`[{"cycle":"13","eol":"2028-08-09","extendedSupport":"2030-06-30","latestReleaseDate":"2026-07-11"},{"cycle":"1","eol":true},{"cycle":"2","eol":false}]`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, free := range []bool{true, false} {
+			var log sinkLog
+			_ = readEndOfLife(data, "x", free, log.sink())
+			for key, e := range log.lives {
+				if !strings.HasPrefix(key, "x ") || e.End != "" && parseTime(e.End).IsZero() || e.Extended != "" && e.Extended <= e.End {
+					t.Errorf("%q: %+v", key, e)
+				}
+			}
+		}
+	})
+}
+
+// checkEnrichment says what is wrong with one that a feed handed on.
+func checkEnrichment(t *testing.T, id string, e advisory.Enrichment) {
+	t.Helper()
+	if cveOf(id) != id || len(e.Summary) > maxSummary || e.Summary != oneLine(e.Summary) || len(e.CVSS) > 16 || e.SSVC != nil && !e.SSVC.Valid() {
+		t.Errorf("%q: %+v", id, e)
+	}
+	for _, c := range e.CVSS {
+		if !isName(c.Vector) || !isName(c.Source) || len(c.Vector) > 256 {
+			t.Errorf("%q: %+v", id, c)
+		}
+	}
 }

@@ -52,6 +52,7 @@ type Finding struct {
 	CVSS       []advisory.CVSS
 	EPSS       *advisory.EPSS
 	Exploited  *advisory.Exploited
+	SSVC       *advisory.SSVC
 	Published  time.Time
 }
 

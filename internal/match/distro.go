@@ -1,6 +1,7 @@
 package match
 
 import (
+	"context"
 	"strconv"
 	"strings"
 
@@ -16,9 +17,9 @@ type release struct {
 	bySource bool
 	// guess says, if the choice of ecosystems rests on an assumption, which.
 	guess string
-	// eol is the day after which the release gets no more free fixes; empty if that is
-	// not known or it rolls.
-	eol string
+	// lives are the names under which the end of the release's support is looked up, the
+	// better first; none if it rolls.
+	lives []string
 }
 
 // releaseOf gives the advisories' names for d, in OSV's spelling
@@ -27,10 +28,7 @@ type release struct {
 func releaseOf(d *inventory.Distro) (release, bool) {
 	id, ver := strings.ToLower(d.ID), d.VersionID
 	major, _, _ := strings.Cut(ver, ".")
-	r := release{eol: eol[id+" "+ver]}
-	if r.eol == "" {
-		r.eol = eol[id+" "+major]
-	}
+	r := release{lives: []string{id + " " + ver, id + " " + major}}
 	one := func(bySource bool, eco string) (release, bool) {
 		r.ecosystems, r.bySource = []string{eco}, bySource
 		return r, true
@@ -43,13 +41,13 @@ func releaseOf(d *inventory.Distro) (release, bool) {
 		if major == "" {
 			return r, false
 		}
-		r.eol = eol["debian "+major]
+		r.lives = []string{"debian " + major}
 		return one(true, "Debian:"+major)
 	case "ubuntu":
 		if len(ver) < 5 {
 			return r, false
 		}
-		r.eol = eol["ubuntu "+ver[:5]]
+		r.lives = []string{"ubuntu " + ver[:5]}
 		eco := "Ubuntu:" + ver[:5]
 		if (ver[1]-'0')%2 == 0 && ver[2:5] == ".04" {
 			eco += ":LTS"
@@ -58,9 +56,10 @@ func releaseOf(d *inventory.Distro) (release, bool) {
 	case "alpine":
 		v := majorMinor(ver)
 		if v == "" || strings.Contains(ver, "_") {
+			r.lives = nil
 			return one(true, "Alpine:edge")
 		}
-		r.eol = eol["alpine "+v]
+		r.lives = []string{"alpine " + v}
 		return one(true, "Alpine:v"+v)
 	case "wolfi":
 		return one(true, "Wolfi")
@@ -73,6 +72,7 @@ func releaseOf(d *inventory.Distro) (release, bool) {
 	case "rocky":
 		return one(true, "Rocky Linux:"+major)
 	case "rhel", "redhat":
+		r.lives = []string{"rhel " + major}
 		r.guess = "the default repositories of the release"
 		return one(false, "Red Hat:"+major)
 	case "centos":
@@ -109,6 +109,10 @@ func releaseOf(d *inventory.Distro) (release, bool) {
 		return one(false, "SUSE:Linux Micro "+ver)
 	case "sles", "sled", "sles_sap", "sle_hpc", "suse":
 		r.ecosystems = suse(ver)
+		r.lives = []string{"sles " + ver}
+		if major == ver {
+			r.lives = append(r.lives, "sles "+ver+".0")
+		}
 		r.guess = "the server product and the modules of its service pack, without long-term support"
 		return r, true
 	}
@@ -149,6 +153,25 @@ var debianCodenames = map[string]string{
 	"bullseye": "11", "bookworm": "12", "trixie": "13", "forky": "14", "duke": "15", "sid": "sid",
 }
 
+// endOfLife gives the last day on which a release gets free fixes, by its first name that
+// is known: by the snapshot, which may know as well that no end is set, else by the
+// table below. It is empty if nothing is known.
+func endOfLife(ctx context.Context, db Lookup, names []string) (string, error) {
+	if from, ok := db.(lifecycler); ok {
+		for _, name := range names {
+			if e, known, err := from.EndOfLife(ctx, name); known || err != nil {
+				return e.End, err
+			}
+		}
+	}
+	for _, name := range names {
+		if end := eol[name]; end != "" {
+			return end, nil
+		}
+	}
+	return "", nil
+}
+
 // eol gives the last day of free security support by the distribution itself, by
 // os-release ID and release. Facts as the distributions publish them.
 var eol = map[string]string{
@@ -167,7 +190,7 @@ var eol = map[string]string{
 	"rhel 5":       "2017-03-31", "rhel 6": "2020-11-30", "rhel 7": "2024-06-30", "rhel 8": "2029-05-31", "rhel 9": "2032-05-31",
 	"centos 5": "2017-03-31", "centos 6": "2020-11-30", "centos 7": "2024-06-30", "centos 8": "2021-12-31",
 	"almalinux 8": "2029-03-01", "almalinux 9": "2032-05-31", "rocky 8": "2029-05-31", "rocky 9": "2032-05-31",
-	"amzn 1": "2023-12-31", "amzn 2018.03": "2023-12-31", "amzn 2": "2027-06-30", "amzn 2023": "2029-06-30",
+	"amzn 1": "2023-12-31", "amzn 2018.03": "2023-12-31", "amzn 2": "2026-06-30", "amzn 2023": "2029-06-30",
 	"sles 12.5": "2024-10-31", "sles 15.1": "2021-01-31", "sles 15.2": "2021-12-31", "sles 15.3": "2022-12-31",
 	"sles 15.4": "2023-12-31", "sles 15.5": "2024-12-31", "sles 15.6": "2025-12-31", "sles 15.7": "2031-07-31",
 	"opensuse-leap 15.3": "2022-12-31", "opensuse-leap 15.4": "2023-12-07", "opensuse-leap 15.5": "2024-12-31",

@@ -3,6 +3,7 @@ package match
 import (
 	"strings"
 
+	"github.com/plimsoll/plimsoll/internal/advisory"
 	"github.com/plimsoll/plimsoll/internal/inventory"
 )
 
@@ -34,6 +35,7 @@ var languages = map[string]language{
 	"julia":    {"Julia", justName, plain},
 	"bitnami":  {"Bitnami", justName, plain},
 	// Runtimes recognised by signature: Bitnami's advisories follow upstream versions.
+	// nvdPlaces gives where else they are looked up.
 	"generic": {"Bitnami", bitnami, plain},
 }
 
@@ -74,4 +76,13 @@ func bitnami(p *inventory.Package) string {
 		return "redis"
 	}
 	return p.Name
+}
+
+// nvdPlaces gives the names of a runtime in the National Vulnerability Database.
+func nvdPlaces(p *inventory.Package) []place {
+	var out []place
+	for _, product := range advisory.NVDProducts(bitnami(p)) {
+		out = append(out, place{advisory.EcosystemNVD, product})
+	}
+	return out
 }

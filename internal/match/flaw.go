@@ -48,7 +48,7 @@ var publishers = []string{
 func Precedence(ecosystem string, rec *advisory.Advisory) (rank int, why string) {
 	single := len(rec.Related) == 0
 	switch {
-	case ecosystem == "NVD":
+	case ecosystem == advisory.EcosystemNVD:
 		rank = rankProducts
 	case single && slices.ContainsFunc(publishers, func(p string) bool {
 		return p == rec.Source || p[len(p)-1] == '-' && strings.HasPrefix(rec.Source, p)
@@ -262,6 +262,9 @@ func (m *matcher) describe(f *finding.Finding) error {
 		}
 		if f.Exploited == nil {
 			f.Exploited = e.Exploited
+		}
+		if f.SSVC == nil {
+			f.SSVC = e.SSVC
 		}
 	}
 	return nil

@@ -33,6 +33,14 @@ type Lookup interface {
 	Enrich(ctx context.Context, id string) (advisory.Enrichment, bool, error)
 }
 
+// A lifecycler is a Lookup that also knows until when releases are supported: its word
+// goes before the table in this room, which is for what it is silent on.
+type lifecycler interface {
+	// EndOfLife takes the ID of an os-release and a release, "debian 12"; false if
+	// nothing is known.
+	EndOfLife(ctx context.Context, key string) (advisory.Lifecycle, bool, error)
+}
+
 // Result of matching one inventory.
 type Result struct {
 	// Findings sorted worst first, then by package and ID. They point into the inventory.
@@ -61,7 +69,9 @@ type Coverage struct {
 // context; no result may be used with it.
 func Match(ctx context.Context, inv *inventory.Inventory, db Lookup) (*Result, error) {
 	m := &matcher{ctx: ctx, inv: inv, db: db, res: &Result{}, cover: map[string]*Coverage{}, enriched: map[string]enriched{}, used: map[string]bool{}, memo: map[memoKey][]finding.Finding{}}
-	m.release()
+	if err := m.release(); err != nil {
+		return nil, err
+	}
 	for i := range inv.Packages {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -92,7 +102,10 @@ type matcher struct {
 	memo map[memoKey][]finding.Finding
 }
 
-type memoKey struct{ ecosystem, name, version, arch, module string }
+type memoKey struct {
+	place                 // the first of several
+	version, arch, module string
+}
 
 type enriched struct {
 	advisory.Enrichment
@@ -100,7 +113,7 @@ type enriched struct {
 }
 
 // release finds out which advisories speak for the distribution.
-func (m *matcher) release() {
+func (m *matcher) release() error {
 	hasOS := slices.ContainsFunc(m.inv.Packages, func(p inventory.Package) bool { return inventory.IsOS(p.Type) })
 	d := m.inv.Distro
 	unknown := func(r inventory.Reason, subject, detail string) {
@@ -110,22 +123,27 @@ func (m *matcher) release() {
 	switch {
 	case d == nil && hasOS:
 		unknown(inventory.DistroUnsupported, "os-release", "no file says which distribution this is, so its packages cannot be matched")
-		return
+		return nil
 	case d == nil:
-		return
+		return nil
 	}
 	subject := strings.TrimSpace(d.ID + " " + d.VersionID)
 	rel, ok := releaseOf(d)
 	if !ok {
 		unknown(inventory.DistroUnsupported, subject, "there is no advisory source for this distribution release")
-		return
+		return nil
 	}
 	m.rel = rel
-	m.res.EOL = rel.eol
+	end, err := endOfLife(m.ctx, m.db, rel.lives)
+	if err != nil {
+		return fmt.Errorf("looking up the end of %s: %w", subject, err)
+	}
+	m.res.EOL = end
 	m.rel.ecosystems = slices.DeleteFunc(slices.Clone(rel.ecosystems), func(e string) bool { return !m.db.Covers(e) })
 	if len(m.rel.ecosystems) == 0 {
 		unknown(inventory.FeedMissing, subject, "the advisory snapshot holds no data for "+rel.ecosystems[0])
 	}
+	return nil
 }
 
 func (m *matcher) coverage(p *inventory.Package, ecosystem string) *Coverage {
@@ -152,21 +170,32 @@ func (m *matcher) pkg(p *inventory.Package) error {
 		c.Matched++ // by way of the OS package
 		return nil
 	}
-	if !m.db.Covers(lang.ecosystem) {
+	name, v := lang.name(p), lang.version(p)
+	places := []place{{lang.ecosystem, name}}
+	if p.Type == "generic" {
+		places = append(places, nvdPlaces(p)...)
+	}
+	places = slices.DeleteFunc(places, func(at place) bool { return !m.db.Covers(at.ecosystem) })
+	if len(places) == 0 {
 		c.Note = "the advisory snapshot holds no data for " + lang.ecosystem
 		return nil
 	}
-	name, v := lang.name(p), lang.version(p)
 	if name == "" || v == "" {
 		c.Note = "packages without group or version are listed only"
 		return nil
 	}
 	if p.Type == "generic" {
-		// These advisories are for what one distributor packs: no record at all on a
-		// name means that nobody watches it, not that nothing is wrong with it.
-		watched, err := m.watched(lang.ecosystem, name)
-		if err != nil {
-			return err
+		c.Ecosystem = places[0].ecosystem
+		// These advisories are for what one distributor packs, or for some products: no
+		// record at all on a name means that nobody watches it, not that nothing is
+		// wrong with it.
+		watched := false
+		for _, at := range places {
+			any, err := m.watched(at)
+			if err != nil {
+				return err
+			}
+			watched = watched || any
 		}
 		if !watched {
 			c.Note = "programs that no advisory source names are listed only"
@@ -174,14 +203,17 @@ func (m *matcher) pkg(p *inventory.Package) error {
 		}
 	}
 	c.Matched++
-	return m.flaws(p, []string{lang.ecosystem}, name, v)
+	return m.flaws(p, places, v)
 }
 
-// watched reports whether there is any record on a name.
-func (m *matcher) watched(ecosystem, name string) (bool, error) {
-	for _, err := range m.db.Lookup(m.ctx, ecosystem, name) {
+// place is a name in an ecosystem, where records on a package are.
+type place struct{ ecosystem, name string }
+
+// watched reports whether there is any record at a place.
+func (m *matcher) watched(at place) (bool, error) {
+	for _, err := range m.db.Lookup(m.ctx, at.ecosystem, at.name) {
 		if err != nil {
-			return false, fmt.Errorf("looking up %s in %s: %w", name, ecosystem, err)
+			return false, fmt.Errorf("looking up %s in %s: %w", at.name, at.ecosystem, err)
 		}
 		return true, nil
 	}
@@ -231,7 +263,11 @@ func (m *matcher) osPackage(p *inventory.Package) error {
 			v = p.Version
 		}
 	}
-	return m.flaws(p, m.rel.ecosystems, name, v)
+	places := make([]place, len(m.rel.ecosystems))
+	for i, eco := range m.rel.ecosystems {
+		places[i] = place{eco, name}
+	}
+	return m.flaws(p, places, v)
 }
 
 // isForeignBuild tells packages that carry a distribution's package name but are
@@ -271,12 +307,12 @@ type statement struct {
 }
 
 // flaws collects what all records say of one package and turns it into findings.
-func (m *matcher) flaws(p *inventory.Package, ecosystems []string, name, v string) error {
-	key := memoKey{ecosystems[0], name, v, p.Arch, p.Module}
+func (m *matcher) flaws(p *inventory.Package, places []place, v string) error {
+	key := memoKey{places[0], v, p.Arch, p.Module}
 	found, ok := m.memo[key]
 	if !ok {
 		var err error
-		if found, err = m.find(p, ecosystems, name, v); err != nil {
+		if found, err = m.find(p, places, v); err != nil {
 			return err
 		}
 		m.memo[key] = found
@@ -289,10 +325,12 @@ func (m *matcher) flaws(p *inventory.Package, ecosystems []string, name, v strin
 	return nil
 }
 
-// find gives the flaws of version v of a name; p tells architecture and module.
-func (m *matcher) find(p *inventory.Package, ecosystems []string, name, v string) ([]finding.Finding, error) {
+// find gives the flaws of version v of what is known at places; p tells architecture and
+// module.
+func (m *matcher) find(p *inventory.Package, places []place, v string) ([]finding.Finding, error) {
 	m.stmts = m.stmts[:0]
-	for _, eco := range ecosystems {
+	for _, at := range places {
+		eco, name := at.ecosystem, at.name
 		scheme, ok := version.For(eco)
 		if !ok {
 			return nil, fmt.Errorf("matching %s: no version order is known for %s", name, eco)

@@ -68,16 +68,7 @@ func snapshot(t *testing.T, advisories ...string) *advisorydb.DB {
 			t.Fatalf("%s: %v", s, err)
 		}
 	}
-	dir := t.TempDir()
-	if _, err := b.Write(t.Context(), dir); err != nil {
-		t.Fatal(err)
-	}
-	db, err := advisorydb.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	return db
+	return written(t, b)
 }
 
 func pkg(typ, name, ver string, with ...func(*inventory.Package)) inventory.Package {

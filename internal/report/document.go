@@ -154,6 +154,7 @@ type Finding struct {
 	CVSS           []advisory.CVSS     `json:"cvss,omitempty"`
 	EPSS           *advisory.EPSS      `json:"epss,omitempty"`
 	Exploited      *advisory.Exploited `json:"exploited,omitempty"`
+	SSVC           *advisory.SSVC      `json:"ssvc,omitempty"`
 	Published      string              `json:"published,omitempty"`
 }
 
@@ -269,7 +270,7 @@ func (f *Facts) finding(x *finding.Finding) Finding {
 		Severity: x.Severity.String(), SeveritySource: x.SeveritySource, State: x.State.String(),
 		FixedVersion: x.FixedVersion, Source: x.Source, Advisory: x.Advisory, Rule: x.Rule,
 		Location:   Location{Path: x.Location.Path, Layer: f.layer(x.Location.Layer), Line: x.Location.Line},
-		Statements: x.Statements, CVSS: x.CVSS, EPSS: x.EPSS, Exploited: x.Exploited,
+		Statements: x.Statements, CVSS: x.CVSS, EPSS: x.EPSS, Exploited: x.Exploited, SSVC: x.SSVC,
 	}
 	if out.Aliases == nil {
 		out.Aliases = []string{}

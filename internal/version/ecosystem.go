@@ -64,13 +64,14 @@ var ecosystems = map[string]Scheme{
 	"Bitnami":     Bitnami,
 	"ConanCenter": Generic,
 	"generic":     Generic,
+	"NVD":         Generic,
 	"Upstream":    Generic,
 }
 
 // For gives the scheme for an ecosystem as OSV spells it, with or without a suffix
 // (":12", ":v3.10", ":https://…"); case counts. It is false for an ecosystem whose
-// order is not known: its versions cannot be compared. "generic" and "Upstream" are
-// this program's words for software that no package manager brought.
+// order is not known: its versions cannot be compared. "generic", "NVD" and
+// "Upstream" are this program's words for software that no package manager brought.
 func For(ecosystem string) (Scheme, bool) {
 	name, _, _ := strings.Cut(ecosystem, ":")
 	s, ok := ecosystems[name]

@@ -20,7 +20,7 @@ func TestFor(t *testing.T) {
 		"PyPI": PEP440, "Maven": Maven, "Maven:https://repo1.example/maven2": Maven, "Go": Go, "RubyGems": Gem, "NuGet": NuGet,
 		"Packagist": Packagist, "Packagist:https://packages.drupal.org/8": Packagist,
 		"CRAN": CRAN, "Bioconductor": CRAN, "Hackage": Hackage, "GHC": Hackage, "opam": Opam, "Conda": Conda,
-		"ConanCenter": Generic, "Bitnami": Bitnami, "generic": Generic, "Arch Linux": Pacman,
+		"ConanCenter": Generic, "Bitnami": Bitnami, "generic": Generic, "NVD": Generic, "Arch Linux": Pacman,
 	}
 	for ecosystem, want := range tests {
 		if got, ok := For(ecosystem); got != want || !ok {
