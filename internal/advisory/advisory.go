@@ -58,7 +58,9 @@ type Affected struct {
 	Ranges []version.Interval
 	// Versions are affected besides those in Ranges.
 	Versions []string
-	// Arch limits the statement to one architecture, where a publisher does so.
+	// Arch limits the statement to one architecture, where a publisher does so;
+	// [ArchSource] says that Package is a source package, whose binary packages it is
+	// about.
 	Arch string
 	// Module is the modularity stream ("nodejs:18") the statement is limited to.
 	Module string
@@ -66,6 +68,10 @@ type Affected struct {
 	// (Red Hat "enterprise_linux:9::appstream"); empty for the release as a whole.
 	Stream string
 }
+
+// ArchSource is the Arch of statements on a source package, in ecosystems whose others
+// are on binary ones.
+const ArchSource = "src"
 
 // Severity as a publisher rates it; larger is worse.
 type Severity uint8

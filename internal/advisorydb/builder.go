@@ -29,8 +29,9 @@ type Builder struct {
 	sources map[string]*Source
 	scores  map[string]uint8 // by vector; noScore if it is invalid
 	date    time.Time
-	// lifecycles by release
+	// lifecycles by release, repos the CPEs by repository.
 	lifecycles map[string]advisory.Lifecycle
+	repos      map[uint32][]uint32
 }
 
 const noScore = 255
@@ -81,6 +82,7 @@ func NewBuilder() *Builder {
 		scores:  map[string]uint8{},
 
 		lifecycles: map[string]advisory.Lifecycle{},
+		repos:      map[uint32][]uint32{},
 	}
 }
 

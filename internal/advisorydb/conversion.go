@@ -11,6 +11,8 @@ var conversions = map[string]string{
 	"osv-alpine":  "alpine-secdb",
 	"osv-debian":  "debian-tracker",
 	"osv-go":      "go-vulndb",
+	"osv-red-hat": "redhat-csaf-advisories",
+	"osv-suse":    "suse-csaf",
 }
 
 // published is what the publishers' own databases speak of.
@@ -45,9 +47,9 @@ func (b *Builder) published(records []*record) published {
 // repeated reports whether a statement of r only converts what the publisher says.
 func (p published) repeated(r *record, st *statement) bool {
 	source, ok := p.own[r.source]
-	if !ok || len(r.related.list) > 0 {
+	if !ok {
 		return false
 	}
 	says := func(id uint32) bool { return p.said[[4]uint32{source, st.ecosystem, st.name, id}] }
-	return says(r.id) || slices.ContainsFunc(r.aliases.list, says)
+	return says(r.id) || len(r.related.list) == 0 && slices.ContainsFunc(r.aliases.list, says)
 }

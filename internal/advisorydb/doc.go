@@ -9,7 +9,8 @@
 //   - A shard is one file, shards/sha256-<hex>, named by the digest of its content
 //     and never changed. There is one per ecosystem and release ("Debian:12",
 //     "npm"), and some that all ecosystems share: flaws (severity, CVSS, SSVC, known
-//     exploitation), epss, text, and lifecycle (until when releases are supported);
+//     exploitation), epss, text, lifecycle (until when releases are supported)
+//     and repositories (which products they belong to);
 //     flaws and text are parted by publisher and year.
 //     What changes on different days lies in different shards, and text lies apart
 //     from what matching needs.

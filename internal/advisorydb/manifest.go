@@ -40,10 +40,12 @@ const (
 	// KindLifecycle has the ends of support by release; a snapshot that knows none
 	// does without.
 	KindLifecycle Kind = "lifecycle"
+	// KindRepositories has CPEs by repository, if some publisher says what its hold.
+	KindRepositories Kind = "repositories"
 )
 
 // kindNumbers are the kinds as shard headers have them.
-var kindNumbers = map[Kind]byte{KindPackages: 1, KindFlaws: 2, KindEPSS: 3, KindText: 4, KindLifecycle: 5}
+var kindNumbers = map[Kind]byte{KindPackages: 1, KindFlaws: 2, KindEPSS: 3, KindText: 4, KindLifecycle: 5, KindRepositories: 6}
 
 // Manifest names everything in a snapshot. Lists are sorted: shards by kind and
 // ecosystem, sources by name.
@@ -67,7 +69,8 @@ type Shard struct {
 	Digest string
 	// Size of the file in bytes.
 	Size int64
-	// Packages counts the distinct package names, or flaws in the shared shards.
+	// Packages counts the distinct package names, or flaws or repositories in the shared
+	// shards.
 	Packages int
 	// Records counts the distinct advisories; 0 in the shared shards.
 	Records int

@@ -40,6 +40,12 @@ func (b *Builder) renumber() {
 		flaws[to[id]] = f
 	}
 	b.flaws = flaws
+	repos := make(map[uint32][]uint32, len(b.repos))
+	for id, cpes := range b.repos {
+		each(cpes)
+		repos[to[id]] = sortedSet(cpes)
+	}
+	b.repos = repos
 }
 
 func renumberRatings(all []rating, to []uint32) {

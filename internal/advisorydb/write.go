@@ -42,6 +42,9 @@ func (b *Builder) Write(ctx context.Context, dir string, signers ...Signer) (Man
 	if j := b.lifecycleJob(); j != nil {
 		jobs = append(jobs, j)
 	}
+	if len(b.repos) > 0 {
+		jobs = append(jobs, b.repositoriesJob())
+	}
 	shards := make([]Shard, len(jobs))
 	if err := parallel(ctx, len(jobs), func(i int) error {
 		shard, file, err := jobs[i]()

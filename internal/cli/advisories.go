@@ -136,6 +136,7 @@ func runBuild(ctx context.Context, env Env, o buildOptions) error {
 			Advisory:   func(a advisory.Advisory) error { return refuse(a.ID, b.Add(a)) },
 			Enrichment: func(id string, e advisory.Enrichment) error { return refuse(id, b.Enrich(id, e)) },
 			Lifecycle:  func(key string, e advisory.Lifecycle) error { return refuse(key, b.EndOfLife(key, e)) },
+			Repository: func(id string, cpes []string) error { return refuse(id, b.Repository(id, cpes)) },
 			Quarantine: quarantine,
 		}
 	})

@@ -4,7 +4,7 @@ package extract
 func All() []Extractor {
 	return append([]Extractor{
 		// distributions
-		osRelease, osReleaseFallback,
+		osRelease, osReleaseFallback, redHatContent,
 		dpkgStatus, dpkgUpdates, dpkgFiles, chiselManifest,
 		apkInstalled,
 		rpmDatabase, rpmJournal, rpmManifest,

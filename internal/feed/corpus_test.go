@@ -67,6 +67,13 @@ func TestCorpus(t *testing.T) {
 		"cve-list":          {0, 0, 4, 0, 0},
 		"cisa-vulnrichment": {0, 0, 10189, 17, 0},
 		"endoflife":         {0, 0, 499, 3, 0},
+
+		// Short samples of Red Hat and SUSE: four documents that are listed are not there.
+		"redhat-csaf-vex":        {4, 273, 0, 1, 1},
+		"redhat-csaf-advisories": {4, 176, 0, 1, 2},
+		"redhat-repositories":    {0, 0, 3027, 5537, 0},
+		"suse-csaf-vex":          {1, 1185, 0, 1, 0},
+		"suse-csaf":              {3, 163, 0, 0, 0},
 	}
 	var mu sync.Mutex
 	statements := map[string]int{}

@@ -18,8 +18,8 @@ import (
 	"github.com/plimsoll/plimsoll/internal/advisory"
 )
 
-// tarball gives a gzipped tar archive of files, in the order of their names.
-func tarball(t *testing.T, files map[string]string) string {
+// cveArchive gives a gzipped tar archive of files, in the order of their names.
+func cveArchive(t *testing.T, files map[string]string) string {
 	t.Helper()
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
@@ -51,7 +51,7 @@ const cveADP = `"adp":[
 	{"providerMetadata":{"shortName":"CVE"},"metrics":[{"cvssV2_0":{"vectorString":"` + medium2 + `"}}]}]`
 
 func TestCVEList(t *testing.T) {
-	data := tarball(t, map[string]string{
+	data := cveArchive(t, map[string]string{
 		"x/cves/2024/1xxx/CVE-2024-1000.json": cveRec("CVE-2024-1000", "PUBLISHED", `"cna":{"title":"A title","descriptions":[{"lang":"en","value":"Text."}],"metrics":[
 			{"format":"CVSS","cvssV4_0":{"vectorString":"`+high40+`/E:X"},"cvssV3_1":{"vectorString":"`+critical31+`"}},
 			{"other":{"type":"Red Hat severity rating","content":{"value":"Moderate"}}}]},`+cveADP),
@@ -91,7 +91,7 @@ func TestCVEList(t *testing.T) {
 		t.Errorf("dated %v", log.dated)
 	}
 	name := "github.com/CVEProject/cvelistV5/archive/refs/heads/main.tar.gz"
-	for _, bad := range []string{"<html>", data[:len(data)/2], data[:len(data)-4], gzipped(t, "<html>"), tarball(t, map[string]string{"x/README.md": "x"})} {
+	for _, bad := range []string{"<html>", data[:len(data)/2], data[:len(data)-4], gzipped(t, "<html>"), cveArchive(t, map[string]string{"x/README.md": "x"})} {
 		if r := run(t.Context(), folder(t, map[string]string{name: bad}), feedNamed(t, "cve-list"), Sink{}); r.Err == nil || r.Missing {
 			t.Errorf("%d bytes: %+v", len(bad), r)
 		}
@@ -99,7 +99,7 @@ func TestCVEList(t *testing.T) {
 }
 
 func TestEachFile(t *testing.T) {
-	data := tarball(t, map[string]string{"a.json": "1", "b.txt": "2", "c.json": ""})
+	data := cveArchive(t, map[string]string{"a.json": "1", "b.txt": "2", "c.json": ""})
 	var got []string
 	visit := func(name string, data []byte, err error) error { got = append(got, name+"="+string(data)); return err }
 	if err := eachFile(t.Context(), strings.NewReader(data), isJSON, visit); err != nil || !slices.Equal(got, []string{"a.json=1", "c.json="}) {

@@ -31,7 +31,7 @@ type Feed struct {
 }
 
 // Sink takes what one feed says. A feed calls it from one goroutine at a time; what it
-// is handed belongs to it. An error from Advisory, Enrichment or Lifecycle ends the feed
+// is handed belongs to it. An error from any but Quarantine, Skip and Dated ends the feed
 // with that error. A nil field drops what it would be given.
 type Sink struct {
 	Advisory   func(advisory.Advisory) error
@@ -39,6 +39,9 @@ type Sink struct {
 	// Lifecycle is told until when a release is supported: "debian 12", "python 3.12". It
 	// counts among the enrichments.
 	Lifecycle func(key string, e advisory.Lifecycle) error
+	// Repository takes what a publisher says of one of its package repositories: the
+	// CPEs of the products whose packages it holds.
+	Repository func(id string, cpes []string) error
 	// Quarantine is told of a record, or a part of one, that cannot be understood.
 	Quarantine func(record string, err error)
 	// Skip is told of a well-formed record that is left out, and why in a few constant
@@ -52,7 +55,7 @@ type Sink struct {
 // Result is what came of one feed in one run.
 type Result struct {
 	Name, Home string
-	// Records and Enrichments were handed on; Quarantined could not be understood, in
+	// Records and Enrichments (and repositories, which count as such) were handed on; Quarantined could not be understood, in
 	// whole or in part; Skipped were left out on purpose.
 	Records, Enrichments, Quarantined, Skipped int
 	// Newest is the latest date on anything read: of a record or of the publication.
@@ -83,6 +86,8 @@ func All() []Feed {
 	feeds = append(feeds, nvdFeed())
 	feeds = append(feeds, cveFeeds()...)
 	feeds = append(feeds, endOfLifeFeed())
+	feeds = append(feeds, redHatFeeds()...)
+	feeds = append(feeds, suseFeeds()...)
 	return feeds
 }
 
@@ -148,6 +153,13 @@ func run(ctx context.Context, o *Origin, f Feed, to Sink) Result {
 					return nil
 				}
 				return to.Lifecycle(key, e)
+			},
+			Repository: func(id string, cpes []string) error {
+				res.Enrichments++
+				if to.Repository == nil {
+					return nil
+				}
+				return to.Repository(id, cpes)
 			},
 			Quarantine: func(record string, err error) {
 				res.Quarantined++

@@ -187,24 +187,13 @@ func recordURL(id string) string {
 
 // redHatProduct maps a product of Red Hat's OSV records, which they write as the end of
 // a CPE ("Red Hat:enterprise_linux:8::appstream"), to an ecosystem and a stream.
-//
-// Enterprise Linux itself is "Red Hat:8", by its major release alone: from release 10
-// on the CPE names the minor one too. Everything else is an ecosystem of its own,
-// "Red Hat:rhel_eus:8.6" or "Red Hat:openshift:4.12": a fix in extended support or in a
-// layered product says nothing on a system that does not have it, so the ecosystem of
-// the plain release must not hold it. The stream is the whole product with its
-// repository.
 func redHatProduct(ecosystem string) (eco, stream string) {
-	product := strings.TrimPrefix(ecosystem, "Red Hat:")
-	name, rest, _ := strings.Cut(product, ":")
-	release, _, _ := strings.Cut(rest, ":")
-	switch major, _, _ := strings.Cut(release, "."); {
-	case release == "":
-		return ecosystem, ""
-	case name == "enterprise_linux" && isDigits(major):
-		return "Red Hat:" + major, product
+	if product, ok := strings.CutPrefix(ecosystem, "Red Hat:"); ok {
+		if eco, stream, ok := advisory.RedHatProduct(product); ok {
+			return eco, stream
+		}
 	}
-	return "Red Hat:" + name + ":" + release, product
+	return ecosystem, ""
 }
 
 // joinStreams gives one name to streams of one product that say the same of a

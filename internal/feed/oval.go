@@ -169,14 +169,14 @@ func openOVAL(ctx context.Context, o *Origin, address string) (io.ReadCloser, er
 	}{r, b}, nil
 }
 
-// boundedReader ends in an error where a document or one of its elements is longer
+// ovalReader ends in an error where a document or one of its elements is longer
 // than it may be.
-type boundedReader struct {
+type ovalReader struct {
 	r             io.Reader
 	left, element int64
 }
 
-func (b *boundedReader) Read(p []byte) (int, error) {
+func (b *ovalReader) Read(p []byte) (int, error) {
 	switch {
 	case b.left <= 0:
 		return 0, fmt.Errorf("it has over %d bytes", int64(maxOVAL))
@@ -205,7 +205,7 @@ func parseOVAL(r io.Reader) (*oval, error) {
 		}
 		words[*s] = *s
 	}
-	bound := &boundedReader{r: bufio.NewReaderSize(r, 1<<16), left: maxOVAL}
+	bound := &ovalReader{r: bufio.NewReaderSize(r, 1<<16), left: maxOVAL}
 	d := xml.NewDecoder(bound)
 	depth, parts, nodes := 0, 0, 0
 	root := false

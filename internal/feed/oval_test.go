@@ -150,7 +150,7 @@ func testDialect() *ovalDialect {
 }
 
 // said writes statements as "ECOSYSTEM|PACKAGE [STATE] [FROM<FIXED] [..LAST] [ARCH] [MODULE]".
-func said(all []advisory.Affected) []string {
+func ovalSaid(all []advisory.Affected) []string {
 	var out []string
 	for _, a := range all {
 		s := a.Ecosystem + "|" + a.Package
@@ -285,7 +285,7 @@ func TestOVALCriteria(t *testing.T) {
 			var got []string
 			for _, a := range log.advisories {
 				if a.ID == "ELSA-2024-1-d" {
-					got = said(a.Affected)
+					got = ovalSaid(a.Affected)
 					if !slices.Equal(a.Related, []string{"CVE-2024-1000"}) || a.Summary != "x security update" {
 						t.Errorf("%+v", a)
 					}

@@ -62,7 +62,7 @@ func TestRedHatOVAL(t *testing.T) {
 	log := readDoc(t, redHatDialect("8"), doc)
 	got := map[string][]string{}
 	for _, a := range log.advisories {
-		got[a.ID] = said(a.Affected)
+		got[a.ID] = ovalSaid(a.Affected)
 		if a.ID == "CVE-2024-1000" && (a.Summary != "a: a flaw" || a.Published.Year() != 2024 || a.Modified.Month() != 2 || a.Severity != advisory.SeverityHigh ||
 			len(a.CVSS) != 1 || a.CVSS[0].Vector != "CVSS:3.1/AV:L/AC:H/PR:N/UI:R/S:U/C:H/I:H/A:H") {
 			t.Errorf("%+v", a)
@@ -99,7 +99,7 @@ func TestRedHatOVALFeed(t *testing.T) {
 	if r.Err != nil || r.Records != 2 || !slices.Equal(r.Ecosystems, []string{"Red Hat:8", "Red Hat:rhel_eus:8.6"}) || r.Newest.Year() != 2024 {
 		t.Errorf("%+v", r)
 	}
-	if d := cmp.Diff([]string{"Red Hat:8|x 0<2-1.el8 enterprise_linux:8::baseos,crb", "Red Hat:rhel_eus:8.6|x 0<2-1.el8 rhel_eus:8.6::baseos"}, said(log.advisories[0].Affected)); d != "" {
+	if d := cmp.Diff([]string{"Red Hat:8|x 0<2-1.el8 enterprise_linux:8::baseos,crb", "Red Hat:rhel_eus:8.6|x 0<2-1.el8 rhel_eus:8.6::baseos"}, ovalSaid(log.advisories[0].Affected)); d != "" {
 		t.Error(d)
 	}
 	if r := run(t.Context(), folder(t, files), feedNamed(t, "red-hat-oval-9"), Sink{}); r.Err == nil || r.Missing {
@@ -126,7 +126,7 @@ func TestOracleOVAL(t *testing.T) {
 	if len(log.advisories) != 1 {
 		t.Fatalf("%+v", log)
 	}
-	if d := cmp.Diff([]string{"Oracle Linux:8|a 0<2:2-1.ksplice1.el8 ksplice", "Oracle Linux:8|b 0<10:3-1.el8_fips fips"}, said(log.advisories[0].Affected)); d != "" {
+	if d := cmp.Diff([]string{"Oracle Linux:8|a 0<2:2-1.ksplice1.el8 ksplice", "Oracle Linux:8|b 0<10:3-1.el8_fips fips"}, ovalSaid(log.advisories[0].Affected)); d != "" {
 		t.Error(d)
 	}
 	log = readDoc(t, oracleDialect(), strings.ReplaceAll(ovalOf("d", and(ref("ol8", "a2")), "e", and(ref("ol8", "b3"))), `id="e"><metadata><title>ELSA-2024-1:  x security update</title><reference source="elsa" ref_id="ELSA-2024-1"/><reference source="CVE" ref_id="CVE-2024-1000"/>`,
@@ -181,7 +181,7 @@ func TestSUSEOVAL(t *testing.T) {
 		t.Errorf("%+v, quarantined %q", r, log.quarantined)
 	}
 	for i, eco := range []string{"openSUSE:Leap 15.6", "openSUSE:Tumbleweed"} {
-		if d := cmp.Diff([]string{eco + "|a not_affected", eco + "|b 0<1:3-1"}, said(log.advisories[i].Affected)); d != "" || log.advisories[i].ID != "CVE-2024-1000" {
+		if d := cmp.Diff([]string{eco + "|a not_affected", eco + "|b 0<1:3-1"}, ovalSaid(log.advisories[i].Affected)); d != "" || log.advisories[i].ID != "CVE-2024-1000" {
 			t.Errorf("%+v\n%s", log.advisories[i], d)
 		}
 	}
@@ -252,7 +252,7 @@ func TestUbuntuOVAL(t *testing.T) {
 		"Ubuntu:22.04:LTS|e will_not_fix", "Ubuntu:22.04:LTS|f not_affected", "Ubuntu:22.04:LTS|g 0<1.2-1ubuntu0.1~esm1 esm",
 		"Ubuntu:22.04:LTS|h undetermined", "Ubuntu:22.04:LTS|i 0<2-1", "Ubuntu:22.04:LTS|j 0<1.1-1ubuntu1.fips.2 fips",
 	}
-	if d := cmp.Diff(want, said(a.Affected)); d != "" {
+	if d := cmp.Diff(want, ovalSaid(a.Affected)); d != "" {
 		t.Error(d)
 	}
 	if a.ID != "CVE-2024-1000" || a.Severity != advisory.SeverityLow || a.Published.Hour() != 15 || len(a.CVSS) != 1 || a.URL != "https://ubuntu.com/security/CVE-2024-1000" {
@@ -270,7 +270,7 @@ func TestDebianOVAL(t *testing.T) {
 	doc := strings.NewReplacer("Oracle Linux 8", "Debian 11", "rpminfo", "dpkginfo", "oraclelinux-release", "debian-release").Replace(
 		ovalOf("d", and(ref("ol8")+or(and(ref("all", "a2")))), "e", and(ref("ol8", "all", "aBelow0"))))
 	log := readDoc(t, debianDialect("bullseye"), strings.Replace(doc, "ELSA-2024-1:  x security update", "DSA-1-1 x", 1))
-	if len(log.advisories) != 1 || log.advisories[0].ID != "DSA-1-1" || !slices.Equal(said(log.advisories[0].Affected), []string{"Debian:11|a 0<2-1"}) {
+	if len(log.advisories) != 1 || log.advisories[0].ID != "DSA-1-1" || !slices.Equal(ovalSaid(log.advisories[0].Affected), []string{"Debian:11|a 0<2-1"}) {
 		t.Errorf("%+v", log)
 	}
 	if !slices.Equal(log.quarantined, []string{"e"}) { // its title names no advisory
@@ -332,7 +332,7 @@ func TestCorpusOVAL(t *testing.T) {
 						a.Affected[i].Stream = ""
 					}
 				}
-				got[a.ID] = append(got[a.ID], said(a.Affected)...)
+				got[a.ID] = append(got[a.ID], ovalSaid(a.Affected)...)
 			}
 			return nil
 		}})

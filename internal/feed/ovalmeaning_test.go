@@ -165,7 +165,7 @@ func TestOVALMeaning(t *testing.T) {
 			s := &systems[i]
 			want, got := root.holds(s), s.affected(all)
 			if got && !want || want && !got && whole {
-				t.Fatalf("%s\non %+v: criteria %v, statements %v of\n%s", root.String(), *s, want, got, strings.Join(said(all), "\n"))
+				t.Fatalf("%s\non %+v: criteria %v, statements %v of\n%s", root.String(), *s, want, got, strings.Join(ovalSaid(all), "\n"))
 			}
 		}
 	}

@@ -32,13 +32,13 @@ func redHatOVALFeeds() []Feed {
 			Home:  "https://www.redhat.com/security/data/oval/v2/",
 			Doc:   "errata, unfixed flaws and unaffected components of Red Hat Enterprise Linux " + release + ", an OVAL document for each stream",
 			Every: 24 * time.Hour,
-			Fetch: func(ctx context.Context, o *Origin, out Sink) error { return fetchRedHat(ctx, o, release, out) },
+			Fetch: func(ctx context.Context, o *Origin, out Sink) error { return fetchRedHatOVAL(ctx, o, release, out) },
 		}
 	}
 	return feeds
 }
 
-func fetchRedHat(ctx context.Context, o *Origin, release string, out Sink) error {
+func fetchRedHatOVAL(ctx context.Context, o *Origin, release string, out Sink) error {
 	list, err := fetchSmall(ctx, o, redHatOVALURL+"PULP_MANIFEST")
 	how := redHatDialect(release)
 	if errors.Is(err, ErrNotThere) {

@@ -36,7 +36,7 @@ func suseOVALFeeds() []Feed {
 			Home:  "https://www.suse.com/support/security/oval/",
 			Doc:   "flaws in " + about + ", an OVAL document for each release",
 			Every: 24 * time.Hour,
-			Fetch: func(ctx context.Context, o *Origin, out Sink) error { return fetchSUSE(ctx, o, about, product, out) },
+			Fetch: func(ctx context.Context, o *Origin, out Sink) error { return fetchSUSEOVAL(ctx, o, about, product, out) },
 		}
 	}
 	return []Feed{
@@ -45,7 +45,7 @@ func suseOVALFeeds() []Feed {
 	}
 }
 
-func fetchSUSE(ctx context.Context, o *Origin, about string, product *regexp.Regexp, out Sink) error {
+func fetchSUSEOVAL(ctx context.Context, o *Origin, about string, product *regexp.Regexp, out Sink) error {
 	index, err := o.Open(ctx, suseOVALURL)
 	if err != nil {
 		return err

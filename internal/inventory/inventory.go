@@ -158,6 +158,9 @@ type Fragment struct {
 	Packages []Package
 	// Distro is set by os-release files.
 	Distro *Distro
+	// Repositories that the file says packages were taken from, sorted; those that begin
+	// with "cpe:/" are products that stand for theirs.
+	Repositories []string
 	// Owns are files that OS packages say are theirs, reduced to paths some extractor
 	// wants; used to find language packages that an OS package brought.
 	Owns []Owner
@@ -191,7 +194,11 @@ type Inventory struct {
 	Distro *Distro
 	// Packages sorted by type, namespace, name, version; equal ones are joined.
 	Packages []Package
-	Unknowns []Unknown
+	// Repositories that packages were taken from, as far as files of the image say so,
+	// sorted; those that begin with "cpe:/" are products that stand for theirs. A file
+	// speaks of its own layer and those below, so these need not be all.
+	Repositories []string
+	Unknowns     []Unknown
 	// Layers gives each layer's digest, for printing locations.
 	Layers []image.Digest
 }

@@ -31,6 +31,7 @@ func Merge(v View, fragments []Fragment) *Inventory {
 		visible := v.Visible(f.Layer, f.Path)
 		if visible {
 			m.inv.Unknowns = append(m.inv.Unknowns, f.Unknowns...)
+			m.inv.Repositories = append(m.inv.Repositories, f.Repositories...)
 		}
 		if f.Database {
 			k := f.Extractor + "\x00" + v.Resolve(f.Path)
@@ -240,6 +241,8 @@ func (m *merger) finish() {
 		}
 	}
 	m.sort()
+	slices.Sort(m.inv.Repositories)
+	m.inv.Repositories = slices.Compact(m.inv.Repositories)
 	SortUnknowns(m.inv.Unknowns)
 	m.inv.Unknowns = slices.Compact(m.inv.Unknowns)
 }

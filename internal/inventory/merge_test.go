@@ -195,3 +195,16 @@ func TestPURL(t *testing.T) {
 		}
 	}
 }
+
+// TestRepositoriesAreJoined: each build leaves a file of its own beside its bases', and
+// a deleted one says nothing.
+func TestRepositoriesAreJoined(t *testing.T) {
+	v := view(t, "root/base.json root/gone.json", "root/mine.json root/.wh.gone.json")
+	f := func(layer int, path string, ids ...string) inventory.Fragment {
+		return inventory.Fragment{Extractor: "redhat-content", Path: path, Layer: layer, Repositories: ids}
+	}
+	inv := inventory.Merge(v, []inventory.Fragment{f(1, "root/mine.json", "b", "c"), f(0, "root/base.json", "a", "b"), f(0, "root/gone.json", "d")})
+	if d := cmp.Diff([]string{"a", "b", "c"}, inv.Repositories); d != "" {
+		t.Error(d)
+	}
+}

@@ -20,6 +20,11 @@ type release struct {
 	// lives are the names under which the end of the release's support is looked up, the
 	// better first; none if it rolls.
 	lives []string
+	// redHat is set if statements are for products and their repositories; a source
+	// package is then looked up besides its binary ones.
+	redHat *redHat
+	// note is to be said of the packages.
+	note string
 }
 
 // releaseOf gives the advisories' names for d, in OSV's spelling

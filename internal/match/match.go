@@ -105,6 +105,7 @@ type matcher struct {
 type memoKey struct {
 	place                 // the first of several
 	version, arch, module string
+	source                inventory.Source // where it is looked up too
 }
 
 type enriched struct {
@@ -139,7 +140,12 @@ func (m *matcher) release() error {
 		return fmt.Errorf("looking up the end of %s: %w", subject, err)
 	}
 	m.res.EOL = end
-	m.rel.ecosystems = slices.DeleteFunc(slices.Clone(rel.ecosystems), func(e string) bool { return !m.db.Covers(e) })
+	if strings.HasPrefix(rel.ecosystems[0], "Red Hat:") {
+		if err := m.redHat(d); err != nil {
+			return err
+		}
+	}
+	m.rel.ecosystems = slices.DeleteFunc(slices.Clone(m.rel.ecosystems), func(e string) bool { return !m.db.Covers(e) })
 	if len(m.rel.ecosystems) == 0 {
 		unknown(inventory.FeedMissing, subject, "the advisory snapshot holds no data for "+rel.ecosystems[0])
 	}
@@ -247,6 +253,9 @@ func (m *matcher) osPackage(p *inventory.Package) error {
 	if m.rel.guess != "" {
 		note("assumed: " + m.rel.guess)
 	}
+	if m.rel.note != "" {
+		note(m.rel.note)
+	}
 	switch {
 	case isKernel(p.Source.Name):
 		note("kernel packages are not matched: a container runs its host's kernel")
@@ -304,11 +313,15 @@ type statement struct {
 	flaw  string   // the flaw's ID as this record gives it
 	alias []string // its other IDs
 	rank  int      // of the source: lower wins
+	level int      // how near it is: see levelRepository
 }
 
 // flaws collects what all records say of one package and turns it into findings.
 func (m *matcher) flaws(p *inventory.Package, places []place, v string) error {
-	key := memoKey{places[0], v, p.Arch, p.Module}
+	key := memoKey{place: places[0], version: v, arch: p.Arch, module: p.Module}
+	if m.bySourceToo(p) {
+		key.source = p.Source
+	}
 	found, ok := m.memo[key]
 	if !ok {
 		var err error
@@ -323,6 +336,11 @@ func (m *matcher) flaws(p *inventory.Package, places []place, v string) error {
 		m.res.Findings = append(m.res.Findings, f)
 	}
 	return nil
+}
+
+// bySourceToo tells packages whose sources are looked up besides themselves.
+func (m *matcher) bySourceToo(p *inventory.Package) bool {
+	return m.rel.redHat != nil && p.Type == "rpm" && p.Source.Name != ""
 }
 
 // find gives the flaws of version v of what is known at places; p tells architecture and
@@ -345,9 +363,19 @@ func (m *matcher) find(p *inventory.Package, places []place, v string) ([]findin
 			if err != nil {
 				return nil, fmt.Errorf("looking up %s in %s: %w", name, eco, err)
 			}
-			m.record(p, scheme, eco, v, rec)
+			m.record(p, scheme, eco, v, rec, false)
+		}
+		if !m.bySourceToo(p) || scheme.Valid(p.Source.Version) != nil {
+			continue
+		}
+		for rec, err := range m.db.Lookup(m.ctx, eco, p.Source.Name) {
+			if err != nil {
+				return nil, fmt.Errorf("looking up %s in %s: %w", p.Source.Name, eco, err)
+			}
+			m.record(p, scheme, eco, p.Source.Version, rec, true)
 		}
 	}
+	m.stmts = nearestOnly(m.stmts)
 	var out []finding.Finding
 	for _, g := range group(relevant(m.stmts)) {
 		f, affected, err := m.judge(g)
@@ -361,12 +389,24 @@ func (m *matcher) find(p *inventory.Package, places []place, v string) ([]findin
 	return out, nil
 }
 
-// record adds what rec says of version v.
-func (m *matcher) record(p *inventory.Package, scheme version.Scheme, eco, v string, rec advisory.Advisory) {
-	var best *finding.Statement
+// record adds what rec says of version v of the package, or of its source.
+func (m *matcher) record(p *inventory.Package, scheme version.Scheme, eco, v string, rec advisory.Advisory, source bool) {
+	var all []candidate
 	for i := range rec.Affected {
 		a := &rec.Affected[i]
-		if a.Arch != "" && p.Arch != "" && a.Arch != p.Arch && a.Arch != "noarch" && p.Arch != "noarch" {
+		level := levelRepository
+		if h := m.rel.redHat; h != nil && p.Type == "rpm" {
+			var ok bool
+			if level, ok = h.level(p, a); !ok {
+				continue
+			}
+		}
+		switch {
+		case (a.Arch == advisory.ArchSource) != source:
+			continue
+		case source:
+			level += levelSource
+		case a.Arch != "" && p.Arch != "" && a.Arch != p.Arch && a.Arch != "noarch" && p.Arch != "noarch":
 			continue
 		}
 		if a.Module != "" && a.Module != p.Module {
@@ -386,16 +426,15 @@ func (m *matcher) record(p *inventory.Package, scheme version.Scheme, eco, v str
 				s.State = advisory.StateWillNotFix
 			}
 		}
-		if best == nil || better(s, *best) {
-			best = &s
-		}
+		all = append(all, candidate{s, level})
 	}
+	best := choose(scheme, v, all)
 	if best == nil {
 		return
 	}
 	rank, _ := Precedence(eco, &rec)
 	add := func(flaw string, alias []string) {
-		m.stmts = append(m.stmts, statement{Statement: *best, rec: rec, flaw: flaw, alias: alias, rank: rank})
+		m.stmts = append(m.stmts, statement{Statement: best.Statement, rec: rec, flaw: flaw, alias: alias, rank: rank, level: best.level})
 	}
 	if len(rec.Related) == 0 {
 		add(rec.ID, rec.Aliases)
@@ -408,11 +447,15 @@ func (m *matcher) record(p *inventory.Package, scheme version.Scheme, eco, v str
 
 // better decides between two entries of one record for the same package: one that
 // affects outweighs, then the lower fixed version, as the nearer way out.
-func better(a, b finding.Statement) bool {
+func better(scheme version.Scheme, a, b finding.Statement) bool {
 	if a.Affects != b.Affects {
 		return a.Affects
 	}
-	return a.Fixed != "" && b.Fixed == ""
+	if a.Fixed == "" || b.Fixed == "" {
+		return a.Fixed != "" && b.Fixed == ""
+	}
+	c, err := scheme.Compare(a.Fixed, b.Fixed)
+	return err == nil && c < 0
 }
 
 // sameStream keeps fixes of one stream of builds from being held against another:

@@ -45,6 +45,8 @@ func adv(s string) advisory.Advisory {
 			}
 		case strings.HasPrefix(x, "arch:"):
 			aff.Arch = x[5:]
+		case strings.HasPrefix(x, "stream:"):
+			aff.Stream = x[7:]
 		case strings.HasPrefix(x, "module:"):
 			aff.Module = x[7:]
 		default:

@@ -14,7 +14,7 @@ import (
 // The cache's own format: unsigned varints and length-prefixed strings, paths
 // written as what they share with the one before. It is read by no other program,
 // and any change to it raises wireVersion.
-const wireVersion = 3
+const wireVersion = 4
 
 type encoder struct {
 	b    []byte
@@ -111,6 +111,7 @@ func (e *encoder) fragment(f *inventory.Fragment) {
 		}
 		e.strs(d.IDLike)
 	}
+	e.strs(f.Repositories)
 	e.num(uint64(len(f.Owns)))
 	for _, o := range f.Owns {
 		e.str(o.Package)
@@ -286,6 +287,7 @@ func (d *decoder) fragment(f *inventory.Fragment) {
 		}
 		f.Distro.IDLike = d.strs()
 	}
+	f.Repositories = d.strs()
 	if n := d.count(); n > 0 {
 		f.Owns = make([]inventory.Owner, n)
 	}

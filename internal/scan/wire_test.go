@@ -37,6 +37,7 @@ func drawFragment(t *rapid.T) inventory.Fragment {
 	if rapid.Bool().Draw(t, "distro") {
 		f.Distro = &inventory.Distro{ID: draw("id"), VersionID: draw("v"), Name: draw("n"), Codename: draw("c"), CPE: draw("cpe"), IDLike: texts(t, "like")}
 	}
+	f.Repositories = texts(t, "repositories")
 	for range rapid.IntRange(0, 2).Draw(t, "owners") {
 		f.Owns = append(f.Owns, inventory.Owner{Package: draw("owner"), Paths: texts(t, "paths")})
 	}
