@@ -32,6 +32,7 @@ type Builder struct {
 	// lifecycles by release, repos the CPEs by repository.
 	lifecycles map[string]advisory.Lifecycle
 	repos      map[uint32][]uint32
+	hub        hub
 }
 
 const noScore = 255

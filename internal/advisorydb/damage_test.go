@@ -38,6 +38,11 @@ func small(t testing.TB) *Builder {
 		SSVC:      &advisory.SSVC{Exploitation: "poc", TechnicalImpact: "total", Date: "2024-05-03"}}); err != nil {
 		t.Fatal(err)
 	}
+	for _, s := range smallStatements() {
+		if err := b.Statement(s); err != nil {
+			t.Fatal(err)
+		}
+	}
 	return b
 }
 
@@ -53,6 +58,13 @@ func readAll(db *DB) error {
 	for _, id := range []string{"CVE-2024-37", "CVE-2024-0", "GHSA-2345-6789-cfgh", "none"} {
 		if _, _, err := db.Enrich(context.Background(), id); err != nil {
 			return err
+		}
+	}
+	for _, key := range []string{"pkg:golang/a.example/web", "pkg:oci/web", "none"} {
+		for _, err := range db.Statements(context.Background(), key) {
+			if err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -98,6 +110,14 @@ func TestDamageEverywhere(t *testing.T) {
 			fmt.Fprint(&s, e.Severity, e.Summary, e.CVSS, e.Published, ok)
 			if e.EPSS != nil {
 				fmt.Fprint(&s, *e.EPSS, *e.Exploited, *e.SSVC)
+			}
+		}
+		for _, key := range []string{"pkg:golang/a.example/web", "pkg:oci/web", "sha256:ab", "cpe:acme:web", "none"} {
+			for st, err := range db.Statements(context.Background(), key) {
+				if err != nil {
+					return "", err
+				}
+				fmt.Fprintf(&s, "%+v\n", st)
 			}
 		}
 		return s.String(), nil
@@ -391,9 +411,16 @@ func FuzzShard(f *testing.F) {
 			if err := s.parse(b); err != nil {
 				return
 			}
-			for _, key := range []string{"p0", "p3", "shared", "", "CVE-2024-37", "GHSA-2345-6789-cfgh", "none"} {
+			for _, key := range []string{"p0", "p3", "shared", "", "CVE-2024-37", "GHSA-2345-6789-cfgh", "none", "pkg:golang/a.example/web", "pkg:oci/web"} {
 				body, ok, err := s.find(key)
 				if err != nil || !ok {
+					continue
+				}
+				if info.Kind == KindVEX {
+					r, err := newVEXReader(s, key, body)
+					for err == nil && r.left > 0 {
+						_, err = r.next()
+					}
 					continue
 				}
 				if info.Kind != KindPackages {

@@ -301,6 +301,55 @@ func (db *DB) Enrich(ctx context.Context, id string) (advisory.Enrichment, bool,
 	return e, found, nil
 }
 
+// Statements gives what VEX hubs say of a product by one of its keys (see
+// [advisory.Component.Keys]): a package URL without version and qualifiers, a digest.
+// Whether a statement holds for a version is for the caller to see. The order is fixed;
+// lists that statements have in common are shared and must not be changed.
+//
+// A shard that is missing or damaged is yielded as an error, which is always the last
+// thing. A snapshot without statements yields nothing.
+func (db *DB) Statements(ctx context.Context, key string) iter.Seq2[advisory.Statement, error] {
+	return func(yield func(advisory.Statement, error) bool) {
+		if err := db.enter(); err != nil {
+			yield(advisory.Statement{}, err)
+			return
+		}
+		defer db.leave()
+		slot := db.shared[string(KindVEX)]
+		if slot == nil {
+			return
+		}
+		s, err := db.get(ctx, slot)
+		if err != nil {
+			yield(advisory.Statement{}, err)
+			return
+		}
+		var r *vexReader
+		if err := guard(func() error {
+			body, ok, err := s.find(key)
+			if ok && err == nil {
+				r, err = newVEXReader(s, key, body)
+			}
+			return err
+		}); err != nil {
+			yield(advisory.Statement{}, s.wrap(err))
+			return
+		}
+		for r != nil && r.left > 0 {
+			var said []advisory.Statement
+			if err := guard(func() (err error) { said, err = r.next(); return err }); err != nil {
+				yield(advisory.Statement{}, s.wrap(err))
+				return
+			}
+			for i := range said {
+				if !yield(said[i], nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
 func (s *shard) enrich(body []byte, e *advisory.Enrichment) (err error) {
 	c := cursor{b: body}
 	switch s.info.Kind {

@@ -10,7 +10,7 @@
 //     and never changed. There is one per ecosystem and release ("Debian:12",
 //     "npm"), and some that all ecosystems share: flaws (severity, CVSS, SSVC, known
 //     exploitation), epss, text, lifecycle (until when releases are supported)
-//     and repositories (which products they belong to);
+//     repositories (which products they belong to) and vex (what VEX hubs say);
 //     flaws and text are parted by publisher and year.
 //     What changes on different days lies in different shards, and text lies apart
 //     from what matching needs.
@@ -52,6 +52,10 @@
 //     allocates in proportion to the file.
 //   - Readers need no lock. Writing a new snapshot into the folder leaves the shards of the
 //     old one in place, so that whoever has it open goes on reading it.
+//
+// In the shard of VEX statements the keys are those of products; origins are flaws
+// with all their names and lists of components, and contexts who says what and why.
+// Under a key stand entries: a context, a time, the products and their parts, and the flaws.
 //
 // What is not here: fetching and parsing (feed), deciding which statement wins for a
 // package (match).

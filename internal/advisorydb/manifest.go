@@ -42,10 +42,12 @@ const (
 	KindLifecycle Kind = "lifecycle"
 	// KindRepositories has CPEs by repository, if some publisher says what its hold.
 	KindRepositories Kind = "repositories"
+	// KindVEX has what VEX hubs say by product, if they are heard.
+	KindVEX Kind = "vex"
 )
 
 // kindNumbers are the kinds as shard headers have them.
-var kindNumbers = map[Kind]byte{KindPackages: 1, KindFlaws: 2, KindEPSS: 3, KindText: 4, KindLifecycle: 5, KindRepositories: 6}
+var kindNumbers = map[Kind]byte{KindPackages: 1, KindFlaws: 2, KindEPSS: 3, KindText: 4, KindLifecycle: 5, KindRepositories: 6, KindVEX: 7}
 
 // Manifest names everything in a snapshot. Lists are sorted: shards by kind and
 // ecosystem, sources by name.

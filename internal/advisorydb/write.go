@@ -45,6 +45,9 @@ func (b *Builder) Write(ctx context.Context, dir string, signers ...Signer) (Man
 	if len(b.repos) > 0 {
 		jobs = append(jobs, b.repositoriesJob())
 	}
+	if len(b.hub.rows) > 0 {
+		jobs = append(jobs, b.hub.vexShard)
+	}
 	shards := make([]Shard, len(jobs))
 	if err := parallel(ctx, len(jobs), func(i int) error {
 		shard, file, err := jobs[i]()
@@ -168,6 +171,7 @@ func (b *Builder) packageJobs() ([]job, []Source) {
 			p.entries = append(p.entries, entry{st.name, len(p.records) - 1, st})
 		}
 	}
+	b.hub.listed(sources, b.sources)
 	var jobs []job
 	for _, ecosystem := range slices.Sorted(maps.Keys(parts)) {
 		p := parts[ecosystem]

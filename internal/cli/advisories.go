@@ -137,6 +137,7 @@ func runBuild(ctx context.Context, env Env, o buildOptions) error {
 			Enrichment: func(id string, e advisory.Enrichment) error { return refuse(id, b.Enrich(id, e)) },
 			Lifecycle:  func(key string, e advisory.Lifecycle) error { return refuse(key, b.EndOfLife(key, e)) },
 			Repository: func(id string, cpes []string) error { return refuse(id, b.Repository(id, cpes)) },
+			Statement:  func(s advisory.Statement) error { return refuse(s.Document+" "+s.Flaw, b.Statement(s)) },
 			Quarantine: quarantine,
 		}
 	})
@@ -165,7 +166,7 @@ func runBuild(ctx context.Context, env Env, o buildOptions) error {
 		}
 		got++
 		src := advisorydb.Source{Name: r.Name, Home: r.Home, Newest: r.Newest, MaxAge: maxFeedAge,
-			Records: r.Records + r.Enrichments - refused[r.Name], Skipped: r.Skipped, Quarantined: r.Quarantined + refused[r.Name], Ecosystems: r.Ecosystems}
+			Records: r.Records + r.Enrichments + r.Statements - refused[r.Name], Skipped: r.Skipped, Quarantined: r.Quarantined + refused[r.Name], Ecosystems: r.Ecosystems}
 		if o.fetchedNow() {
 			src.Fetched = time.Now()
 		}

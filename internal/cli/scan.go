@@ -43,6 +43,8 @@ type scanOptions struct {
 	keys       []string
 	unsigned   bool
 	timeout    time.Duration
+	vex        []string
+	suppressed bool
 }
 
 func newScan(env Env) *cobra.Command {
@@ -77,6 +79,8 @@ A file or folder named without a prefix is recognised.`,
 	f.StringVar(&o.name, "image", "", "which image of an archive with several: a tag, name or digest")
 	f.StringVar(&o.cacheDir, "cache-dir", env.Getenv("PLIMSOLL_CACHE_DIR"), "folder for what was read from layers and for snapshots")
 	f.BoolVar(&o.noCache, "no-cache", false, "neither read nor write the layer cache")
+	f.StringArrayVar(&o.vex, "vex", nil, "file or folder of VEX documents (OpenVEX, CSAF, CycloneDX), or - for standard input; may be repeated")
+	f.BoolVar(&o.suppressed, "show-suppressed", false, "list in the table what VEX statements suppress")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "no report on standard output unless a format is named, no progress")
 	f.BoolVar(&o.noTiming, "no-timing", false, "leave the timing out of the report: equal inputs give equal bytes")
 	f.BoolVar(&o.insecure, "insecure", false, "allow plain HTTP and unverified TLS to the registry")
@@ -110,6 +114,10 @@ func runScan(ctx context.Context, env Env, o scanOptions, arg string) error {
 		if sel.Platform, err = image.ParsePlatform(o.platform); err != nil {
 			return usage("--%v", err)
 		}
+	}
+	vex, err := readVEX(env, o.vex, arg)
+	if err != nil {
+		return err
 	}
 	src, ierr := parseSource(arg)
 	var ex *exit
@@ -168,7 +176,7 @@ func runScan(ctx context.Context, env Env, o scanOptions, arg string) error {
 	j := scan.Judge{Policy: pol, AsOf: asOf, AnyFeedAge: age.any, MaxFeedAge: age.max, Analyser: Version(), Timing: !o.noTiming}
 	var reports []*report.Report
 	for _, f := range facts {
-		a, err := scan.Assess(ctx, f, db)
+		a, err := scan.Assess(ctx, f, db, vex...)
 		if err != nil {
 			return err
 		}
@@ -230,14 +238,14 @@ func write(env Env, o scanOptions, doc document) (err error) {
 		return nil
 	}
 	w := env.Stdout
-	style := report.Style{Width: env.Width(env.Stdout), Color: env.Width(env.Stdout) > 0 && env.Getenv("NO_COLOR") == "" && env.Getenv("TERM") != "dumb"}
+	style := report.Style{Width: env.Width(env.Stdout), ShowSuppressed: o.suppressed, Color: env.Width(env.Stdout) > 0 && env.Getenv("NO_COLOR") == "" && env.Getenv("TERM") != "dumb"}
 	if o.output != "" {
 		f, err := os.Create(o.output)
 		if err != nil {
 			return &exit{code: exitUsage, msg: fmt.Sprintf("writing the report: %v", err)}
 		}
 		defer func() { err = cmp.Or(err, f.Close()) }()
-		w, style = f, report.Style{}
+		w, style = f, report.Style{ShowSuppressed: o.suppressed}
 	}
 	b := bufio.NewWriter(w)
 	switch {

@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"archive/tar"
 	"archive/zip"
 	"bytes"
 	"compress/gzip"
@@ -149,7 +150,8 @@ func spec(ts *testscript.TestScript, dir string, packed imagetest.Compression) i
 }
 
 // mirror lays advisories out as their publishers serve them. In DIR stand, each if
-// wanted: alpine/RELEASE/REPO.json, osv/ECOSYSTEM/ID.json, kev.json and epss.csv.
+// wanted: alpine/RELEASE/REPO.json, osv/ECOSYSTEM/ID.json, hub/ACCOUNT/…, kev.json and
+// epss.csv.
 func mirror(ts *testscript.TestScript, _ bool, args []string) {
 	out, from := ts.MkAbs(args[0]), ts.MkAbs(args[1])
 	put := func(name string, body []byte) { writeFile(ts, filepath.Join(out, filepath.FromSlash(name)), body) }
@@ -194,10 +196,41 @@ func mirror(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(z.Close())
 		put("osv-vulnerabilities.storage.googleapis.com/"+filepath.Base(dir)+"/all.zip", b.Bytes())
 	}
+	hubs, err := filepath.Glob(filepath.Join(from, "hub", "*"))
+	ts.Check(err)
+	for _, dir := range hubs {
+		put("github.com/"+filepath.Base(dir)+"/vexhub/archive/refs/heads/main.tar.gz", gzipped(ts, hubTar(ts, dir)))
+	}
 	each("kev.json", func(_ string, body []byte) {
 		put("www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json", body)
 	})
 	each("epss.csv", func(_ string, body []byte) { put("epss.cyentia.com/epss_scores-current.csv.gz", gzipped(ts, body)) })
+}
+
+// hubTar packs a folder the way GitHub serves a repository.
+func hubTar(ts *testscript.TestScript, dir string) []byte {
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	ts.Check(filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		body, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		if err := w.WriteHeader(&tar.Header{Name: "vexhub-main/" + filepath.ToSlash(rel), Mode: 0o644, Size: int64(len(body)), Typeflag: tar.TypeReg}); err != nil {
+			return err
+		}
+		_, err = w.Write(body)
+		return err
+	}))
+	ts.Check(w.Close())
+	return b.Bytes()
 }
 
 func gzipped(ts *testscript.TestScript, body []byte) []byte {

@@ -16,7 +16,7 @@ import (
 // the version of well-known runtimes (signature.go). A file is read forward once
 // through a window of bounded size, whatever its own size is.
 var binaryExtractor = Extractor{
-	Name: "binary", Doc: "executables: Go build info, Rust audit data, signatures of runtimes", Version: 1,
+	Name: "binary", Doc: "executables: Go build info, Rust audit data, signatures of runtimes", Version: 2,
 	Want:    binWant,
 	Named:   func(e rootfs.Entry) bool { return len(binSigsFor(e.Path)) > 0 },
 	Extract: binExtract,

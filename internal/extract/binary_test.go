@@ -159,6 +159,11 @@ func TestGoPrograms(t *testing.T) {
 			if len(got.Unknowns) > 0 {
 				t.Errorf("unknowns: %v", got.Unknowns)
 			}
+			for _, p := range got.Packages {
+				if p.Main != (p.FullName() == "example.com/app/v2") {
+					t.Errorf("%s is the program: %v", p.FullName(), p.Main)
+				}
+			}
 		})
 	}
 }

@@ -264,7 +264,7 @@ func (g *binGo) reportOne(s *binScan, info *binGoInfo, out *inventory.Fragment, 
 	if !ok {
 		unknown(inventory.AnalysisPartial, "the version of its Go standard library is not known: it says "+strconv.Quote(info.version))
 	}
-	binAddGo(out, seen, "stdlib", version)
+	binAddGo(out, seen, "stdlib", version, false)
 	if info.tooLarge {
 		unknown(inventory.LimitExceeded, "its list of Go modules is longer than may be held")
 		return
@@ -279,17 +279,17 @@ func (g *binGo) reportOne(s *binScan, info *binGoInfo, out *inventory.Fragment, 
 		return
 	}
 	if mods.Main.Path != "" {
-		binAddModule(out, seen, &mods.Main)
+		binAddModule(out, seen, &mods.Main, true)
 	}
 	for _, d := range mods.Deps {
-		binAddModule(out, seen, d)
+		binAddModule(out, seen, d, false)
 	}
 }
 
 // binAddModule adds a module: under the path and version that replace it, if some do. A
 // module replaced by a folder keeps its path and has no version, as it may have been
 // changed in any way.
-func binAddModule(out *inventory.Fragment, seen map[string]bool, m *debug.Module) {
+func binAddModule(out *inventory.Fragment, seen map[string]bool, m *debug.Module, main bool) {
 	path, version := m.Path, m.Version
 	if r := m.Replace; r != nil {
 		if r.Version == "" || strings.HasPrefix(r.Path, "./") || strings.HasPrefix(r.Path, "../") || strings.HasPrefix(r.Path, "/") {
@@ -301,11 +301,11 @@ func binAddModule(out *inventory.Fragment, seen map[string]bool, m *debug.Module
 	if version == "(devel)" {
 		version = "" // built in its working tree: no version is stated
 	}
-	binAddGo(out, seen, path, version)
+	binAddGo(out, seen, path, version, main)
 }
 
-func binAddGo(out *inventory.Fragment, seen map[string]bool, path, version string) {
-	p := inventory.Package{Type: "golang", Name: path, Version: version, Evidence: inventory.Binary}
+func binAddGo(out *inventory.Fragment, seen map[string]bool, path, version string, main bool) {
+	p := inventory.Package{Type: "golang", Name: path, Version: version, Evidence: inventory.Binary, Main: main}
 	if i := strings.LastIndexByte(path, '/'); i >= 0 {
 		p.Namespace, p.Name = path[:i], path[i+1:]
 	}

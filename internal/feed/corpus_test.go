@@ -25,7 +25,7 @@ func corpus(t testing.TB) *Origin {
 // skipped and quarantined records add up to what is in the archives: 43,945 for
 // Debian, 4,291 for Go.
 func TestCorpus(t *testing.T) {
-	type counts struct{ records, statements, enrichments, skipped, quarantined int }
+	type counts struct{ records, statements, enrichments, skipped, quarantined int } // statements: of advisories, or of VEX
 	want := map[string]counts{
 		"alpine-secdb":         {7702, 84954, 0, 0, 38},
 		"debian-tracker":       {33844, 100051, 0, 0, 0},
@@ -74,6 +74,8 @@ func TestCorpus(t *testing.T) {
 		"redhat-repositories":    {0, 0, 3027, 5537, 0},
 		"suse-csaf-vex":          {1, 1185, 0, 1, 0},
 		"suse-csaf":              {3, 163, 0, 0, 0},
+		"vex-hub-aquasecurity":   {0, 15302, 0, 21, 0},
+		"vex-hub-rancher":        {0, 294844, 0, 1800, 16},
 	}
 	var mu sync.Mutex
 	statements := map[string]int{}
@@ -90,6 +92,12 @@ func TestCorpus(t *testing.T) {
 				mu.Unlock()
 				return nil
 			},
+			Statement: func(s advisory.Statement) error {
+				if err := soundStatement(&s); err != "" || s.Source != f.Name {
+					t.Errorf("%s %s: %s", f.Name, s.Flaw, err)
+				}
+				return nil
+			},
 			Quarantine: func(record string, err error) { t.Logf("%s: quarantined %s: %v", f.Name, record, err) },
 		}
 	})
@@ -102,7 +110,7 @@ func TestCorpus(t *testing.T) {
 		if r.Missing == there {
 			t.Errorf("%s: missing %v", r.Name, r.Missing)
 		}
-		if got := (counts{r.Records, statements[r.Name], r.Enrichments, r.Skipped, r.Quarantined}); got != w {
+		if got := (counts{r.Records, statements[r.Name] + r.Statements, r.Enrichments, r.Skipped, r.Quarantined}); got != w {
 			t.Errorf("%s: %+v, want %+v", r.Name, got, w)
 		}
 		for _, e := range r.Ecosystems {

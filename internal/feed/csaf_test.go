@@ -81,7 +81,7 @@ func csafRelation(id, component, of string) string {
 }
 
 // said gives the statements of advisories in short.
-func said(p csafParsed) (out []string) {
+func csafSaid(p csafParsed) (out []string) {
 	for _, a := range p.advs {
 		for _, af := range a.Affected {
 			s := a.ID + " " + af.Ecosystem + "|" + af.Package + " " + af.State.String()
@@ -163,7 +163,7 @@ func TestCSAF(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			p := redHatVEX.parse("2024/cve-2024-1000.json", []byte(tt.doc), nil)
-			if d := cmp.Diff(tt.want, said(p)); d != "" {
+			if d := cmp.Diff(tt.want, csafSaid(p)); d != "" {
 				t.Error(d)
 			}
 			if p.skip != tt.skip {
@@ -195,7 +195,7 @@ func TestCSAFRecord(t *testing.T) {
 	p = redHatErrata.parse("x.json", []byte(csafDoc("RHSA-2024:1", vulnerability("CVE-2024-1001"), vulnerability("CVE-2024-1000"))), nil)
 	want = advisory.Advisory{ID: "RHSA-2024:1", Summary: "a title", Severity: advisory.SeverityHigh, URL: "https://access.redhat.com/errata/RHSA-2024:1",
 		Related: []string{"CVE-2024-1000", "CVE-2024-1001"}, Published: day("2024-01-01").Modified, Modified: day("2024-02-01").Modified}
-	if d := cmp.Diff([]string{"RHSA-2024:1 Red Hat:8|bind affected <32:9.11-1.el8 stream:enterprise_linux:8::baseos"}, said(p)); d != "" {
+	if d := cmp.Diff([]string{"RHSA-2024:1 Red Hat:8|bind affected <32:9.11-1.el8 stream:enterprise_linux:8::baseos"}, csafSaid(p)); d != "" {
 		t.Error(d)
 	}
 	got = p.advs[0]
@@ -254,7 +254,7 @@ func TestSUSE(t *testing.T) {
 		"CVE-2024-1000 openSUSE:Leap 15.4|bind affected <9.9.4P2-0.6.1",
 		"CVE-2024-1000 openSUSE:Leap 15.4|chromium affected <51.0-bp155.2.3.1",
 	}
-	if d := cmp.Diff(want, said(p)); d != "" {
+	if d := cmp.Diff(want, csafSaid(p)); d != "" {
 		t.Error(d)
 	}
 	if len(p.bad) != 1 || p.advs[0].Summary != "A flaw." || p.advs[0].URL != "https://www.suse.com/security/cve/CVE-2024-1000.html" {
@@ -459,7 +459,7 @@ func TestCorpusCSAF(t *testing.T) {
 			pub = &redHatErrata
 		}
 		p := pub.parse(file, data, nil)
-		got := said(p)
+		got := csafSaid(p)
 		if len(p.bad) > 0 || len(got) != want.statements {
 			t.Errorf("%s: %d statements, want %d; %v", file, len(got), want.statements, p.bad)
 		}

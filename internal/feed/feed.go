@@ -42,6 +42,8 @@ type Sink struct {
 	// Repository takes what a publisher says of one of its package repositories: the
 	// CPEs of the products whose packages it holds.
 	Repository func(id string, cpes []string) error
+	// Statement is given what VEX hubs say.
+	Statement func(advisory.Statement) error
 	// Quarantine is told of a record, or a part of one, that cannot be understood.
 	Quarantine func(record string, err error)
 	// Skip is told of a well-formed record that is left out, and why in a few constant
@@ -55,9 +57,10 @@ type Sink struct {
 // Result is what came of one feed in one run.
 type Result struct {
 	Name, Home string
-	// Records and Enrichments (and repositories, which count as such) were handed on; Quarantined could not be understood, in
+	// Records, Enrichments (with ends of support and repositories) and Statements were
+	// handed on; Quarantined could not be understood, in
 	// whole or in part; Skipped were left out on purpose.
-	Records, Enrichments, Quarantined, Skipped int
+	Records, Enrichments, Statements, Quarantined, Skipped int
 	// Newest is the latest date on anything read: of a record or of the publication.
 	// It is what the publisher says and may lie in the future.
 	Newest time.Time
@@ -88,6 +91,7 @@ func All() []Feed {
 	feeds = append(feeds, endOfLifeFeed())
 	feeds = append(feeds, redHatFeeds()...)
 	feeds = append(feeds, suseFeeds()...)
+	feeds = append(feeds, vexHubFeeds()...)
 	return feeds
 }
 
@@ -161,6 +165,15 @@ func run(ctx context.Context, o *Origin, f Feed, to Sink) Result {
 				}
 				return to.Repository(id, cpes)
 			},
+			Statement: func(s advisory.Statement) error {
+				s.Source = f.Name
+				res.Statements++
+				newer(s.Timestamp)
+				if to.Statement == nil {
+					return nil
+				}
+				return to.Statement(s)
+			},
 			Quarantine: func(record string, err error) {
 				res.Quarantined++
 				if to.Quarantine != nil {
@@ -183,7 +196,7 @@ func run(ctx context.Context, o *Origin, f Feed, to Sink) Result {
 	}
 	switch {
 	case err == nil:
-	case errors.Is(err, ErrNotThere) && res.Records+res.Enrichments+res.Quarantined == 0:
+	case errors.Is(err, ErrNotThere) && res.Records+res.Enrichments+res.Statements+res.Quarantined == 0:
 		res.Missing = true
 	default:
 		res.Err = fmt.Errorf("reading feed %s: %w", f.Name, err)

@@ -25,6 +25,7 @@ type sinkLog struct {
 	lives       map[string]advisory.Lifecycle
 	quarantined []string
 	skipped     []string
+	said        []advisory.Statement
 	dated       []time.Time
 }
 
@@ -45,6 +46,7 @@ func (l *sinkLog) sink() Sink {
 			l.lives[key] = e
 			return nil
 		},
+		Statement:  func(s advisory.Statement) error { l.said = append(l.said, s); return nil },
 		Quarantine: func(record string, err error) { l.quarantined = append(l.quarantined, record) },
 		Skip:       func(record, why string) { l.skipped = append(l.skipped, record+": "+why) },
 		Dated:      func(t time.Time) { l.dated = append(l.dated, t) },

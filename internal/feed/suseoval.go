@@ -36,7 +36,9 @@ func suseOVALFeeds() []Feed {
 			Home:  "https://www.suse.com/support/security/oval/",
 			Doc:   "flaws in " + about + ", an OVAL document for each release",
 			Every: 24 * time.Hour,
-			Fetch: func(ctx context.Context, o *Origin, out Sink) error { return fetchSUSEOVAL(ctx, o, about, product, out) },
+			Fetch: func(ctx context.Context, o *Origin, out Sink) error {
+				return fetchSUSEOVAL(ctx, o, about, product, out)
+			},
 		}
 	}
 	return []Feed{

@@ -54,6 +54,22 @@ type Finding struct {
 	Exploited  *advisory.Exploited
 	SSVC       *advisory.SSVC
 	Published  time.Time
+	// VEX is the statement that counts for this flaw in this place; nil if there is none.
+	VEX *VEX
+}
+
+// VEX is what a VEX statement says of a finding, and who says it.
+type VEX struct {
+	Status        advisory.Status        `json:"status"`
+	Justification advisory.Justification `json:"justification,omitzero"`
+	Impact        string                 `json:"impact,omitempty"`
+	Action        string                 `json:"action,omitempty"`
+	// Source is the feed, or the file that the user named.
+	Source   string `json:"source"`
+	Document string `json:"document,omitempty"`
+	Author   string `json:"author,omitempty"`
+	// Timestamp of the statement as RFC 3339; empty if it has none.
+	Timestamp string `json:"timestamp,omitempty"`
 }
 
 // Location is where a finding shows.

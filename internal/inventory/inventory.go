@@ -33,6 +33,10 @@ type Package struct {
 	Evidence Evidence
 	// Dev is set when a lock file marks it as needed for development only.
 	Dev bool
+	// Main is set for the program itself, of which the other packages found in the same
+	// file are parts (the main module of a Go program). Merge hands it on to the
+	// location, as one module may be a program here and a part of another there.
+	Main bool
 	// SHA1 of the archive it was found in (Java), for later identification.
 	SHA1 string
 	// Broken is the state of an OS package that is neither installed nor removed ("half-installed").
@@ -92,6 +96,8 @@ type Location struct {
 	Path string
 	// Layer is the index of the layer that brought it; -1 if unknown.
 	Layer int
+	// Main is set where the package is the program that the file is.
+	Main bool
 }
 
 // Distro is what os-release(5) says.

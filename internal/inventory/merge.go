@@ -182,8 +182,9 @@ func (m *merger) add(p Package, f Fragment, layer int) {
 		p.Locations = slices.Clone(p.Locations)
 	}
 	for i := range p.Locations {
-		p.Locations[i].Layer = layer
+		p.Locations[i].Layer, p.Locations[i].Main = layer, p.Main
 	}
+	p.Main = false
 	if IsOS(p.Type) {
 		if p.Namespace == "" && m.inv.Distro != nil {
 			p.Namespace = namespace(m.inv.Distro.ID)
@@ -232,9 +233,9 @@ func (m *merger) finish() {
 	for i := range m.inv.Packages {
 		p := &m.inv.Packages[i]
 		slices.SortFunc(p.Locations, func(a, b Location) int {
-			return cmp.Or(cmp.Compare(a.Layer, b.Layer), strings.Compare(a.Path, b.Path))
+			return cmp.Or(cmp.Compare(a.Layer, b.Layer), strings.Compare(a.Path, b.Path), mainFirst(a, b))
 		})
-		p.Locations = slices.Compact(p.Locations)
+		p.Locations = slices.CompactFunc(p.Locations, func(a, b Location) bool { return a.Layer == b.Layer && a.Path == b.Path })
 		if len(p.Licenses) > 1 {
 			slices.Sort(p.Licenses)
 			p.Licenses = slices.Compact(p.Licenses)
@@ -245,6 +246,16 @@ func (m *merger) finish() {
 	m.inv.Repositories = slices.Compact(m.inv.Repositories)
 	SortUnknowns(m.inv.Unknowns)
 	m.inv.Unknowns = slices.Compact(m.inv.Unknowns)
+}
+
+func mainFirst(a, b Location) int {
+	switch {
+	case a.Main == b.Main:
+		return 0
+	case a.Main:
+		return -1
+	}
+	return 1
 }
 
 // sort puts packages in their published order. They are large, so it moves each once.

@@ -151,6 +151,26 @@ func TestMerge(t *testing.T) {
 	}
 }
 
+// TestMergeMain: one module is a program in one file and a part of another there.
+func TestMergeMain(t *testing.T) {
+	v := view(t, "bin/web bin/tool")
+	web := inventory.Package{Name: "web", Version: "v1", Type: "golang"}
+	main := web
+	main.Main = true
+	fragments := []inventory.Fragment{
+		{Path: "bin/tool", Packages: []inventory.Package{web}},
+		{Path: "bin/web", Packages: []inventory.Package{web, main}},
+	}
+	inv := inventory.Merge(v, fragments)
+	if len(inv.Packages) != 1 || inv.Packages[0].Main {
+		t.Fatalf("%+v", inv.Packages)
+	}
+	want := []inventory.Location{{Path: "bin/tool"}, {Path: "bin/web", Main: true}}
+	if d := cmp.Diff(want, inv.Packages[0].Locations); d != "" {
+		t.Error(d)
+	}
+}
+
 func TestDistroIsChosenByPath(t *testing.T) {
 	frag := func(path, id string) inventory.Fragment {
 		return inventory.Fragment{Path: path, Distro: &inventory.Distro{ID: id}}

@@ -5,6 +5,8 @@
 // the same flaw, and lets one source win by a fixed precedence; what the others
 // said stays with the finding.
 //
+// VEX statements are applied to what was found ([Result.Apply]).
+//
 // What cannot be matched (no distribution, no data, a version nobody can order) is
 // given as an unknown or as a line of Coverage: nothing is passed over in silence.
 package match
@@ -52,6 +54,13 @@ type Result struct {
 	Ecosystems []string
 	// EOL is the last day of the distribution's support, if known ("2028-06-30").
 	EOL string
+	// Suppressed are findings that by a VEX statement do not count, sorted like
+	// Findings; each has the statement.
+	Suppressed []finding.Finding
+	// Documents are the VEX documents that were named, and Unmatched those of their
+	// statements that were about nothing found here, in the order they were given.
+	Documents []Document
+	Unmatched []Unmatched
 }
 
 // Coverage says for one package type what it was held against.

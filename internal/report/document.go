@@ -30,6 +30,10 @@ type Report struct {
 	Summary  Summary   `json:"summary"`
 	Packages []Package `json:"packages"`
 	Findings []Finding `json:"findings"`
+	// Suppressed findings do not count, each by the VEX statement on it.
+	Suppressed []Finding `json:"suppressed"`
+	// VEX says what became of the documents that were named.
+	VEX *VEX `json:"vex,omitempty"`
 	// Unknowns is what could not be read, recognised or matched; with any, the verdict
 	// is never a pass.
 	Unknowns []inventory.Unknown `json:"unknowns"`
@@ -156,6 +160,34 @@ type Finding struct {
 	Exploited      *advisory.Exploited `json:"exploited,omitempty"`
 	SSVC           *advisory.SSVC      `json:"ssvc,omitempty"`
 	Published      string              `json:"published,omitempty"`
+	VEX            *finding.VEX        `json:"vex,omitempty"`
+}
+
+// VEX is what became of the VEX documents that were named.
+type VEX struct {
+	Documents []VEXDocument `json:"documents"`
+	// Unmatched statements were about nothing found, at most as many as are listed; the
+	// documents tell how many there are.
+	Unmatched []VEXUnmatched `json:"unmatched"`
+}
+
+// VEXDocument is one document and how many of its statements were about something.
+type VEXDocument struct {
+	Source     string `json:"source"`
+	ID         string `json:"document,omitempty"`
+	Author     string `json:"author,omitempty"`
+	Statements int    `json:"statements"`
+	Matched    int    `json:"matched"`
+}
+
+// VEXUnmatched is a statement that was about nothing found.
+type VEXUnmatched struct {
+	Vulnerability string   `json:"vulnerability"`
+	Status        string   `json:"status"`
+	Products      []string `json:"products"`
+	Source        string   `json:"source"`
+	Document      string   `json:"document,omitempty"`
+	Why           string   `json:"why"`
 }
 
 // Coverage says for one package type what it was held against.
@@ -195,13 +227,16 @@ func (f *Facts) layer(i int) image.Digest {
 type Input struct {
 	Facts    *Facts
 	Findings []finding.Finding
-	Unknowns []inventory.Unknown
-	Coverage []Coverage
-	EOL      string
-	Verdict  policy.Verdict
-	Snapshot *Snapshot
-	AsOf     time.Time
-	Analyser string
+	// Suppressed findings have the statement that suppresses them; VEX may be nil.
+	Suppressed []finding.Finding
+	VEX        *VEX
+	Unknowns   []inventory.Unknown
+	Coverage   []Coverage
+	EOL        string
+	Verdict    policy.Verdict
+	Snapshot   *Snapshot
+	AsOf       time.Time
+	Analyser   string
 	// Timing is left out of the document if nil.
 	Timing *Timing
 }
@@ -213,6 +248,7 @@ func New(in Input) *Report {
 		Schema: Schema, Image: f.Image, AsOf: in.AsOf.UTC().Format(time.DateOnly), Snapshot: in.Snapshot,
 		Verdict:  Verdict{Value: in.Verdict.Value, Policy: in.Verdict.Policy, Reasons: in.Verdict.Reasons},
 		Packages: make([]Package, len(f.Inventory.Packages)), Findings: make([]Finding, len(in.Findings)),
+		Suppressed: make([]Finding, len(in.Suppressed)), VEX: in.VEX,
 		Unknowns: []inventory.Unknown{}, Coverage: []Coverage{},
 		Analyser: in.Analyser, Timing: in.Timing,
 		Summary: Summary{Packages: len(f.Inventory.Packages), Findings: map[string]int{}},
@@ -245,6 +281,10 @@ func New(in Input) *Report {
 			r.Summary.Fixable++
 		}
 	}
+	for i := range in.Suppressed {
+		r.Suppressed[i] = f.finding(&in.Suppressed[i])
+		r.Suppressed[i].Package = at[in.Suppressed[i].Package]
+	}
 	return r
 }
 
@@ -270,7 +310,7 @@ func (f *Facts) finding(x *finding.Finding) Finding {
 		Severity: x.Severity.String(), SeveritySource: x.SeveritySource, State: x.State.String(),
 		FixedVersion: x.FixedVersion, Source: x.Source, Advisory: x.Advisory, Rule: x.Rule,
 		Location:   Location{Path: x.Location.Path, Layer: f.layer(x.Location.Layer), Line: x.Location.Line},
-		Statements: x.Statements, CVSS: x.CVSS, EPSS: x.EPSS, Exploited: x.Exploited, SSVC: x.SSVC,
+		Statements: x.Statements, CVSS: x.CVSS, EPSS: x.EPSS, Exploited: x.Exploited, SSVC: x.SSVC, VEX: x.VEX,
 	}
 	if out.Aliases == nil {
 		out.Aliases = []string{}

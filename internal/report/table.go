@@ -16,6 +16,8 @@ type Style struct {
 	// Width in columns; 0 means that lines are not cut.
 	Width int
 	Color bool
+	// ShowSuppressed lists the findings that do not count, too.
+	ShowSuppressed bool
 }
 
 // Table writes r for people: findings grouped by package, the worst first, then what
@@ -25,6 +27,7 @@ func Table(w io.Writer, r *Report, s Style) error {
 	t := &table{w: bufio.NewWriter(w), Style: s}
 	t.head(r)
 	t.findings(r)
+	t.suppressed(r)
 	t.unknowns(r)
 	t.foot(r)
 	return t.w.Flush()
@@ -171,6 +174,9 @@ func (t *table) foot(r *Report) {
 		}
 		say("coverage", text)
 	}
+	for _, line := range vexLines(r, t.ShowSuppressed) {
+		say("vex", line)
+	}
 	if r.Snapshot != nil && len(r.Snapshot.Sources) > 0 {
 		var names []string
 		for _, s := range r.Snapshot.Sources {
@@ -242,10 +248,14 @@ func total(r *Report) string {
 		for _, c := range r.Coverage {
 			matched += c.Matched
 		}
-		if matched < len(r.Packages) {
-			return fmt.Sprintf("no findings, but only %d of %s matched", matched, count(len(r.Packages), "package"))
+		left := ""
+		if n := len(r.Suppressed); n > 0 {
+			left = fmt.Sprintf(" besides %d suppressed", n)
 		}
-		return "no findings in " + count(len(r.Packages), "package")
+		if matched < len(r.Packages) {
+			return fmt.Sprintf("no findings%s, but only %d of %s matched", left, matched, count(len(r.Packages), "package"))
+		}
+		return "no findings" + left + " in " + count(len(r.Packages), "package")
 	}
 	var parts []string
 	for s := advisory.SeverityCritical; ; s-- {

@@ -7,7 +7,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/plimsoll/plimsoll/internal/advisory"
 	"github.com/plimsoll/plimsoll/internal/advisorydb"
+	"github.com/plimsoll/plimsoll/internal/finding"
+	"github.com/plimsoll/plimsoll/internal/image"
 	"github.com/plimsoll/plimsoll/internal/inventory"
 	"github.com/plimsoll/plimsoll/internal/match"
 	"github.com/plimsoll/plimsoll/internal/policy"
@@ -26,12 +29,16 @@ type Assessment struct {
 	took     time.Duration
 }
 
-// Assess holds Facts against a snapshot, which may be nil. No image is read. An error
-// means that the snapshot is broken or ctx ended.
-func Assess(ctx context.Context, f *report.Facts, db *advisorydb.DB) (*Assessment, error) {
+// Assess holds Facts against a snapshot, which may be nil, and VEX statements that the user
+// named against what is found. No image is read. An error means that the snapshot is
+// broken or ctx ended.
+func Assess(ctx context.Context, f *report.Facts, db *advisorydb.DB, vex ...advisory.Statement) (*Assessment, error) {
 	start := time.Now()
 	a := &Assessment{Facts: f}
 	if db == nil {
+		if err := a.Apply(ctx, f.Inventory, vexImage(&f.Image), nil, vex); err != nil {
+			return nil, err
+		}
 		a.Unknowns = append(a.Unknowns, inventory.Unknown{Reason: inventory.FeedMissing, Subject: "advisories",
 			Detail: "there is no advisory snapshot: build one with plimsoll advisories build, or name one with --advisories"})
 		return a, nil
@@ -40,15 +47,48 @@ func Assess(ctx context.Context, f *report.Facts, db *advisorydb.DB) (*Assessmen
 	if err != nil {
 		return nil, err
 	}
+	if err := res.Apply(ctx, f.Inventory, vexImage(&f.Image), db, vex); err != nil {
+		return nil, err
+	}
 	a.Result = *res
 	a.Snapshot = db.Digest()
 	for _, s := range db.Manifest().Sources {
-		if slices.ContainsFunc(s.Ecosystems, func(e string) bool { return slices.Contains(res.Ecosystems, e) }) {
+		// A hub counts if the result relies on it.
+		by := func(x finding.Finding) bool { return x.VEX != nil && x.VEX.Source == s.Name }
+		if slices.ContainsFunc(res.Suppressed, by) || slices.ContainsFunc(s.Ecosystems, func(e string) bool { return slices.Contains(res.Ecosystems, e) }) {
 			a.feeds = append(a.feeds, s)
 		}
 	}
 	a.took = time.Since(start)
 	return a, nil
+}
+
+// vexImage gives what statements may know the image by.
+func vexImage(m *report.Image) match.Image {
+	var out match.Image
+	for _, d := range []image.Digest{m.Digest, m.Index, m.ID} {
+		if d != "" {
+			out.Digests = append(out.Digests, string(d))
+		}
+	}
+	// The reference is by digest; the tag stands in the name. An archive has only the name
+	// that it gives the image, which has a tag, other than a file's name.
+	for _, name := range []string{m.Reference, m.Name} {
+		if name == m.Name && !strings.Contains(name[strings.LastIndexByte(name, '/')+1:], ":") && out.Repository == "" {
+			continue
+		}
+		r, err := image.ParseRef(name)
+		if err != nil {
+			continue
+		}
+		if at := r.Registry + "/" + r.Repository; out.Repository == "" || out.Repository == at {
+			out.Repository, out.Tag = at, cmp.Or(out.Tag, r.Tag)
+		}
+	}
+	if p, err := image.ParsePlatform(m.Platform); err == nil && m.Platform != "" {
+		out.Arch = p.Arch
+	}
+	return out
 }
 
 // Judge is what is allowed, and as of when. Its answer depends on its fields and the
@@ -70,7 +110,7 @@ type Judge struct {
 // Report judges a.
 func (j Judge) Report(a *Assessment) *report.Report {
 	f := a.Facts
-	in := report.Input{Facts: f, Findings: a.Findings, EOL: a.EOL, AsOf: j.AsOf, Analyser: j.Analyser,
+	in := report.Input{Facts: f, Findings: a.Findings, Suppressed: a.Suppressed, VEX: vexUse(&a.Result), EOL: a.EOL, AsOf: j.AsOf, Analyser: j.Analyser,
 		Unknowns: slices.Concat(f.Inventory.Unknowns, a.Unknowns)}
 	s := policy.Subject{Findings: a.Findings, AsOf: j.AsOf, EOL: a.EOL}
 	if d := f.Inventory.Distro; d != nil {
@@ -93,6 +133,36 @@ func (j Judge) Report(a *Assessment) *report.Report {
 	}
 	return report.New(in)
 }
+
+// vexUse says which documents were named and what of them was about nothing; nil if there
+// was none.
+func vexUse(r *match.Result) *report.VEX {
+	if len(r.Documents) == 0 {
+		return nil
+	}
+	out := &report.VEX{Documents: []report.VEXDocument{}, Unmatched: []report.VEXUnmatched{}}
+	for _, d := range r.Documents {
+		out.Documents = append(out.Documents, report.VEXDocument(d))
+	}
+	for _, u := range r.Unmatched {
+		if len(out.Unmatched) == maxUnmatched {
+			break
+		}
+		x := report.VEXUnmatched{Vulnerability: u.Flaw, Status: u.Status.String(), Source: u.Source, Document: u.Document, Why: u.Why, Products: []string{}}
+		for _, p := range u.Products[:min(len(u.Products), maxProducts)] {
+			x.Products = append(x.Products, p.String())
+		}
+		out.Unmatched = append(out.Unmatched, x)
+	}
+	return out
+}
+
+// Bounds on what is listed of statements that were about nothing: documents may be about
+// everything somebody makes. Their number is told with the document.
+const (
+	maxUnmatched = 1000
+	maxProducts  = 20
+)
 
 // sources says how old each publisher's data is.
 func (j Judge) sources(feeds []advisorydb.Source) ([]report.Source, []policy.Feed) {

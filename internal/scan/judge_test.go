@@ -16,6 +16,7 @@ import (
 	"github.com/plimsoll/plimsoll/internal/advisorydb"
 	"github.com/plimsoll/plimsoll/internal/image"
 	"github.com/plimsoll/plimsoll/internal/inventory"
+	"github.com/plimsoll/plimsoll/internal/match"
 	"github.com/plimsoll/plimsoll/internal/policy"
 	"github.com/plimsoll/plimsoll/internal/report"
 	"github.com/plimsoll/plimsoll/internal/version"
@@ -191,6 +192,27 @@ func TestFailed(t *testing.T) {
 		j.Timing = true
 		if r := j.Report(assess(t, f, nil)); r.Verdict.Value != policy.Unknown || r.Timing != nil {
 			t.Errorf("%v: %s, timing %v", tc.err, r.Verdict.Value, r.Timing)
+		}
+	}
+}
+
+func TestVEXImage(t *testing.T) {
+	d, id := image.Sum([]byte("a")), image.Sum([]byte("b"))
+	for _, tt := range []struct {
+		image report.Image
+		want  match.Image
+	}{
+		{report.Image{Name: "nginx:1.25", Reference: "docker.io/library/nginx@" + string(d), Digest: d, ID: id, Platform: "linux/arm64/v8"},
+			match.Image{Repository: "docker.io/library/nginx", Tag: "1.25", Digests: []string{string(d), string(id)}, Arch: "arm64"}},
+		{report.Image{Name: "nginx", Reference: "docker.io/library/nginx:latest@" + string(d)}, match.Image{Repository: "docker.io/library/nginx", Tag: "latest"}},
+		{report.Image{Name: "example/web:1", ID: id}, match.Image{Repository: "docker.io/example/web", Tag: "1", Digests: []string{string(id)}}},
+		{report.Image{Name: "web.tar"}, match.Image{}},
+		{report.Image{Name: "images/nginx"}, match.Image{}},
+		{report.Image{Name: "rootfs:/srv/x"}, match.Image{}},
+		{report.Image{Name: ""}, match.Image{}},
+	} {
+		if d := cmp.Diff(tt.want, vexImage(&tt.image)); d != "" {
+			t.Errorf("%s: %s", tt.image.Name, d)
 		}
 	}
 }

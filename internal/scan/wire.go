@@ -14,7 +14,7 @@ import (
 // The cache's own format: unsigned varints and length-prefixed strings, paths
 // written as what they share with the one before. It is read by no other program,
 // and any change to it raises wireVersion.
-const wireVersion = 4
+const wireVersion = 5
 
 type encoder struct {
 	b    []byte
@@ -99,6 +99,7 @@ func (e *encoder) fragment(f *inventory.Fragment) {
 		e.strs(p.Licenses)
 		e.num(uint64(p.Evidence))
 		e.bit(p.Dev)
+		e.bit(p.Main)
 		e.num(uint64(len(p.Locations)))
 		for _, l := range p.Locations {
 			e.str(l.Path)
@@ -270,6 +271,7 @@ func (d *decoder) fragment(f *inventory.Fragment) {
 		p.Licenses = d.strs()
 		p.Evidence = inventory.Evidence(d.num())
 		p.Dev = d.num() == 1
+		p.Main = d.num() == 1
 		if n := d.count(); n > 0 {
 			p.Locations = make([]inventory.Location, n)
 		}

@@ -28,7 +28,7 @@ func drawFragment(t *rapid.T) inventory.Fragment {
 		p := inventory.Package{Name: draw("name"), Version: draw("version"), Type: draw("type"), Namespace: draw("ns"),
 			Source: inventory.Source{Name: draw("source"), Version: draw("source version")}, Arch: draw("arch"), Module: draw("module"),
 			Vendor: draw("vendor"), Licenses: texts(t, "licenses"), Evidence: inventory.Evidence(rapid.IntRange(0, 2).Draw(t, "evidence")),
-			Dev: rapid.Bool().Draw(t, "dev"), SHA1: draw("sha1"), Broken: draw("broken")}
+			Dev: rapid.Bool().Draw(t, "dev"), Main: rapid.Bool().Draw(t, "main"), SHA1: draw("sha1"), Broken: draw("broken")}
 		for _, s := range texts(t, "locations") {
 			p.Locations = append(p.Locations, inventory.Location{Path: s})
 		}
