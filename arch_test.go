@@ -31,7 +31,7 @@ var rooms = []struct {
 	{"rootfs", "image"},
 	{"extract", "inventory rootfs version"},
 	{"feed", "advisory version"},
-	{"advisorydb", "advisory registry version"},
+	{"advisorydb", "advisory image registry version"},
 	{"match", "advisory finding inventory version"},
 	{"report", "finding image inventory policy advisory"},
 	{"scan", "*"},

@@ -1,55 +1,99 @@
 package advisorydb
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
-// conversions are feeds that another party makes from a publisher's own database,
-// with that database's feed. Where both speak of a flaw in a package, the conversion
-// is no second opinion and would only be read in vain: a third of a Debian shard.
-// What it says where the publisher is silent (older releases, other packages) stays.
-var conversions = map[string]string{
-	"debian-oval": "debian-tracker",
-	"osv-alpine":  "alpine-secdb",
-	"osv-debian":  "debian-tracker",
-	"osv-go":      "go-vulndb",
-	"osv-red-hat": "redhat-csaf-advisories",
-	"osv-suse":    "suse-csaf",
+// conversion is a feed that is made from a publisher's own database, by another party or
+// by the publisher in another form. Where both speak of a flaw in a package, the
+// conversion is no second opinion and would only be read in vain: a third of a Debian
+// shard. What it says where the publisher's own is silent (older releases, other
+// packages) stays.
+type conversion struct {
+	feed, own string
+	// prefix begins the IDs of the records that are converted, if not all are: an archive
+	// of OSV's also holds GitHub's records, which are an opinion of their own.
+	prefix string
+}
+
+var conversions = []conversion{
+	{feed: "debian-oval", own: "debian-tracker"},
+	{feed: "osv-alpine", own: "alpine-secdb"},
+	{feed: "osv-debian", own: "debian-tracker"},
+	{feed: "osv-debian", own: "debian-advisories"},
+	{feed: "osv-go", own: "go-vulndb"},
+	{feed: "osv-ubuntu", own: "ubuntu-tracker"},
+	{feed: "osv-ubuntu", own: "ubuntu-osv"},
+	{feed: "osv-ubuntu", own: "ubuntu-usn"},
+	{feed: "ubuntu-osv", own: "ubuntu-tracker"},
+	{feed: "ubuntu-osv", own: "ubuntu-usn"},
+	{feed: "ubuntu-vex", own: "ubuntu-tracker"},
+	{feed: "ubuntu-vex", own: "ubuntu-osv"},
+	{feed: "osv-red-hat", own: "redhat-csaf-advisories"},
+	{feed: "osv-suse", own: "suse-csaf"},
+	{feed: "osv-suse", own: "suse-osv"},
+	{feed: "suse-osv", own: "suse-csaf"},
+	{feed: "osv-crates.io", own: "rustsec", prefix: "RUSTSEC-"},
+	{feed: "osv-pypi", own: "pypa", prefix: "PYSEC-"},
+	{feed: "osv-bitnami", own: "bitnami-vulndb"},
+	{feed: "osv-hackage", own: "haskell-hsec", prefix: "HSEC-"},
+	{feed: "osv-ghc", own: "haskell-hsec", prefix: "HSEC-"},
+	{feed: "osv-opam", own: "ocaml-osec", prefix: "OSEC-"},
+	{feed: "osv-cran", own: "rconsortium", prefix: "RSEC-"},
+	{feed: "osv-bioconductor", own: "rconsortium", prefix: "RSEC-"},
+	{feed: "elixir-advisories", own: "osv-hex"},
 }
 
 // published is what the publishers' own databases speak of.
 type published struct {
-	own  map[uint32]uint32  // a conversion's source → the publisher's
-	said map[[4]uint32]bool // source, ecosystem, package, flaw
+	own  map[uint32][]publisher // by a conversion's source
+	said map[saying]bool
 }
 
+// publisher is the source that a conversion is made from.
+type publisher struct {
+	source uint32
+	prefix string
+}
+
+// saying is that a source speaks of a flaw in a package.
+type saying struct{ source, ecosystem, stream, name, flaw uint32 }
+
 func (b *Builder) published(records []*record) published {
-	p := published{own: map[uint32]uint32{}, said: map[[4]uint32]bool{}}
-	publisher := map[uint32]bool{}
-	for conversion, own := range conversions {
-		from, ok := b.names.numbers[conversion]
-		to, also := b.names.numbers[own]
+	p := published{own: map[uint32][]publisher{}, said: map[saying]bool{}}
+	heard := map[uint32]bool{}
+	for _, c := range conversions {
+		from, ok := b.names.numbers[c.feed]
+		to, also := b.names.numbers[c.own]
 		if ok && also {
-			p.own[from] = to
-			publisher[to] = true
+			p.own[from] = append(p.own[from], publisher{to, c.prefix})
+			heard[to] = true
 		}
 	}
 	for _, r := range records {
-		if !publisher[r.source] {
+		if !heard[r.source] {
 			continue
 		}
 		for i := range r.affected {
 			st := &r.affected[i]
-			p.said[[4]uint32{r.source, st.ecosystem, st.name, r.id}] = true
+			p.said[saying{r.source, st.ecosystem, st.stream, st.name, r.id}] = true
 		}
 	}
 	return p
 }
 
-// repeated reports whether a statement of r only converts what the publisher says.
-func (p published) repeated(r *record, st *statement) bool {
-	source, ok := p.own[r.source]
-	if !ok {
-		return false
+// repeated reports whether a statement of r only converts what the publisher says. An
+// errata record is on what it fixes at once, and repeats only the record of its ID.
+func (b *Builder) repeated(p published, r *record, st *statement) bool {
+	for _, o := range p.own[r.source] {
+		if !strings.HasPrefix(b.names.list[r.id], o.prefix) {
+			continue
+		}
+		says := func(id uint32) bool { return p.said[saying{o.source, st.ecosystem, st.stream, st.name, id}] }
+		if says(r.id) || len(r.related.list) == 0 && slices.ContainsFunc(r.aliases.list, says) {
+			return true
+		}
 	}
-	says := func(id uint32) bool { return p.said[[4]uint32{source, st.ecosystem, st.name, id}] }
-	return says(r.id) || len(r.related.list) == 0 && slices.ContainsFunc(r.aliases.list, says)
+	return false
 }

@@ -61,3 +61,64 @@ func TestConversionsAreNoSecondOpinion(t *testing.T) {
 		}
 	}
 }
+
+// TestConversionsByRecord: of an archive that mixes records, those alone are left out
+// that the publisher's own feed has under the same name, on the same stream.
+func TestConversionsByRecord(t *testing.T) {
+	in := func(ecosystem, stream string) []advisory.Affected {
+		return []advisory.Affected{{Ecosystem: ecosystem, Package: "a", Stream: stream, Ranges: []version.Interval{{Fixed: "2"}}}}
+	}
+	cves := []string{"CVE-2024-1", "CVE-2024-2"}
+	b := advisorydb.NewBuilder()
+	for _, a := range []advisory.Advisory{
+		{Source: "rustsec", ID: "RUSTSEC-2024-1", Aliases: []string{"CVE-2024-1"}, Affected: in("crates.io", "")},
+		{Source: "osv-crates.io", ID: "RUSTSEC-2024-1", Affected: in("crates.io", "")},
+		{Source: "osv-crates.io", ID: "RUSTSEC-2024-2", Affected: in("crates.io", "")},
+		{Source: "osv-crates.io", ID: "GHSA-1", Aliases: []string{"RUSTSEC-2024-1"}, Affected: in("crates.io", "")},
+		{Source: "ubuntu-usn", ID: "USN-1-1", Related: cves, Affected: in("Ubuntu:22.04:LTS", "")},
+		{Source: "ubuntu-osv", ID: "USN-1-1", Related: cves, Affected: append(in("Ubuntu:22.04:LTS", ""), in("Ubuntu:22.04:LTS", "esm")...)},
+		{Source: "osv-ubuntu", ID: "USN-1-1", Related: cves, Affected: in("Ubuntu:22.04:LTS", "esm")},
+		{Source: "osv-ubuntu", ID: "USN-2-1", Related: cves, Affected: in("Ubuntu:22.04:LTS", "")},
+		{Source: "ubuntu-tracker", ID: "CVE-2024-1", Affected: in("Ubuntu:20.04:LTS", "")},
+		{Source: "ubuntu-osv", ID: "UBUNTU-CVE-2024-1", Aliases: []string{"CVE-2024-1"}, Affected: in("Ubuntu:20.04:LTS", "")},
+		{Source: "osv-ubuntu", ID: "UBUNTU-CVE-2024-1", Aliases: []string{"CVE-2024-1"}, Affected: in("Ubuntu:20.04:LTS", "")},
+		{Source: "debian-advisories", ID: "DSA-1-1", Related: cves, Affected: in("Debian:12", "")},
+		{Source: "osv-debian", ID: "DSA-1-1", Related: cves, Affected: in("Debian:12", "")},
+	} {
+		if err := b.Add(a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir := t.TempDir()
+	if _, err := b.Write(t.Context(), dir); err != nil {
+		t.Fatal(err)
+	}
+	db, err := advisorydb.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for ecosystem, want := range map[string][]string{
+		"crates.io":        {"osv-crates.io GHSA-1", "osv-crates.io RUSTSEC-2024-2", "rustsec RUSTSEC-2024-1"},
+		"Ubuntu:22.04:LTS": {"osv-ubuntu USN-2-1", "ubuntu-osv USN-1-1 esm", "ubuntu-usn USN-1-1"},
+		"Ubuntu:20.04:LTS": {"ubuntu-tracker CVE-2024-1"},
+		"Debian:12":        {"debian-advisories DSA-1-1"},
+	} {
+		var got []string
+		for a, err := range db.Lookup(t.Context(), ecosystem, "a") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			line := a.Source + " " + a.ID
+			for _, af := range a.Affected {
+				if af.Stream != "" {
+					line += " " + af.Stream
+				}
+			}
+			got = append(got, line)
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%s: %s", ecosystem, d)
+		}
+	}
+}

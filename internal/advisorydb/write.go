@@ -162,7 +162,7 @@ func (b *Builder) packageJobs() ([]job, []Source) {
 				spoken[k] = true
 				s.Ecosystems = append(s.Ecosystems, ecosystem)
 			}
-			if own.repeated(r, st) {
+			if b.repeated(own, r, st) {
 				continue
 			}
 			if n := len(p.records); n == 0 || p.records[n-1] != r {

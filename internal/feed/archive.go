@@ -44,40 +44,20 @@ func eachEntry[T any](ctx context.Context, r ReaderAtCloser, want func(name stri
 	}
 	slices.SortStableFunc(files, func(a, b *zip.File) int { return strings.Compare(a.Name, b.Name) })
 
-	type batch struct {
-		files []*zip.File
-		done  chan []T
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer cancel()
-	workers := runtime.NumCPU()
-	work := make(chan batch)
-	order := make(chan batch, 4*workers) // bounds what is parsed and not yet handed on
-	wg.Go(func() {
-		defer close(order)
-		defer close(work)
-		for part := range slices.Chunk(files, entryBatch) {
-			b := batch{part, make(chan []T, 1)}
-			select {
-			case order <- b:
-			case <-ctx.Done():
-				return
+	return inOrder(ctx, runtime.NumCPU(),
+		func(put func([]*zip.File) bool) error {
+			for part := range slices.Chunk(files, entryBatch) {
+				if !put(part) {
+					break
+				}
 			}
-			select {
-			case work <- b:
-			case <-ctx.Done():
-				return
-			}
-		}
-	})
-	for range workers {
-		wg.Go(func() {
+			return nil
+		},
+		func(ctx context.Context) func([]*zip.File) []T {
 			var buf bytes.Buffer
-			for b := range work {
-				out := make([]T, 0, len(b.files))
-				for _, f := range b.files {
+			return func(part []*zip.File) []T {
+				out := make([]T, 0, len(part))
+				for _, f := range part {
 					if ctx.Err() != nil {
 						break
 					}
@@ -87,13 +67,57 @@ func eachEntry[T any](ctx context.Context, r ReaderAtCloser, want func(name stri
 						out = append(out, parse(f.Name, buf.Bytes(), nil))
 					}
 				}
-				b.done <- out
+				return out
+			}
+		}, emit)
+}
+
+// inOrder works off the batches that produce puts, by that many workers at once, and
+// hands the results to emit one after the other in the order of the batches. At most
+// some six batches for each worker are under way. put is false when there is no use in
+// more. worker is called once for each worker; what it gives is called from one
+// goroutine. The first error of emit or produce ends it, that of produce after the
+// results of what was put before.
+func inOrder[B, T any](ctx context.Context, workers int, produce func(put func(B) bool) error,
+	worker func(context.Context) func(B) []T, emit func(T) error) error {
+	type job struct {
+		batch B
+		done  chan []T
+	}
+	outer := ctx
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	work := make(chan job)
+	order := make(chan job, 4*workers) // bounds what is parsed and not yet handed on
+	var failed error                   // of produce; to be read once order is closed
+	wg.Go(func() {
+		defer close(order)
+		defer close(work)
+		failed = produce(func(b B) bool {
+			j := job{b, make(chan []T, 1)}
+			for _, to := range [...]chan job{order, work} {
+				select {
+				case to <- j:
+				case <-ctx.Done():
+					return false
+				}
+			}
+			return true
+		})
+	})
+	for range workers {
+		wg.Go(func() {
+			do := worker(ctx)
+			for j := range work {
+				j.done <- do(j.batch)
 			}
 		})
 	}
-	for b := range order {
+	for j := range order {
 		select {
-		case out := <-b.done:
+		case out := <-j.done:
 			for i := range out {
 				if err := emit(out[i]); err != nil {
 					return err
@@ -103,7 +127,10 @@ func eachEntry[T any](ctx context.Context, r ReaderAtCloser, want func(name stri
 			return ctx.Err()
 		}
 	}
-	return ctx.Err()
+	if err := outer.Err(); err != nil {
+		return err
+	}
+	return failed
 }
 
 // readEntry unpacks an entry, whose size is claimed by the archive and not trusted.

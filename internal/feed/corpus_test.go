@@ -76,6 +76,22 @@ func TestCorpus(t *testing.T) {
 		"suse-csaf":              {3, 163, 0, 0, 0},
 		"vex-hub-aquasecurity":   {0, 15302, 0, 21, 0},
 		"vex-hub-rancher":        {0, 294844, 0, 1800, 16},
+		"pypa":                   {2649, 2649, 0, 10, 2},
+		"bitnami-vulndb":         {7443, 7443, 0, 0, 1},
+		"rconsortium":            {14, 14, 0, 0, 0},
+		"suse-osv":               {3, 231, 0, 1, 0},
+		"ubuntu-osv":             {2, 7, 0, 1, 0},
+		"ubuntu-tracker":         {24396, 244974, 0, 8534, 4},
+		"ubuntu-vex":             {1, 7, 0, 1, 0},
+		"ubuntu-usn":             {3, 14, 0, 0, 0},
+		"debian-advisories":      {8308, 9509, 0, 2027, 0},
+		"rustsec":                {928, 928, 0, 277, 0},
+		"rubysec":                {1232, 1232, 0, 2, 0},
+		"friendsofphp":           {1592, 1592, 0, 0, 0},
+		"haskell-hsec":           {35, 44, 0, 0, 0},
+		"ocaml-osec":             {26, 26, 0, 0, 0},
+		"elixir-advisories":      {108, 108, 0, 0, 0},
+		"nodejs-core":            {162, 162, 0, 9, 0},
 	}
 	var mu sync.Mutex
 	statements := map[string]int{}

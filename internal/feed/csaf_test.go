@@ -375,7 +375,7 @@ func TestTarEntries(t *testing.T) {
 		files[fmt.Sprintf("%03d.json", i)] = strings.Repeat("x", 20<<10)
 	}
 	read := func(ctx context.Context, b []byte, stop int) (names []string, err error) {
-		err = eachTarEntry(ctx, bytes.NewReader(b), isJSON, func(name string, data []byte, err error) string {
+		_, err = readTarball(ctx, bytes.NewReader(b), isJSON, func(name string, data []byte, err error) string {
 			if len(data) != 20<<10 || err != nil {
 				t.Errorf("%s: %d bytes, %v", name, len(data), err)
 			}

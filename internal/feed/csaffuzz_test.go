@@ -55,8 +55,8 @@ func FuzzRedHatLists(f *testing.F) {
 func FuzzTarEntries(f *testing.F) {
 	f.Add(tarball(f, map[string]string{"a.json": "x", "b.json": strings.Repeat("y", 600)}, 0))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		_ = eachTarEntry(t.Context(), bytes.NewReader(data), isJSON, func(name string, data []byte, err error) int {
-			if !isJSON(name) || len(data) > maxEntry {
+		_, _ = readTarball(t.Context(), bytes.NewReader(data), isJSON, func(name string, data []byte, err error) int {
+			if !isJSON(name) || len(data) > maxTarEntry {
 				t.Errorf("%q: %d bytes", name, len(data))
 			}
 			return len(data)

@@ -137,12 +137,12 @@ func writeBomb(to io.Writer) error {
 	if err := w.WriteHeader(&tar.Header{Name: "bomb.json", Size: maxEntry + 1, Typeflag: tar.TypeReg}); err != nil {
 		return err
 	}
-	if _, err := io.CopyN(w, zeros{}, maxEntry+1); err != nil {
+	if _, err := io.CopyN(w, nothing{}, maxEntry+1); err != nil {
 		return err
 	}
 	return errors.Join(w.Close(), z.Close())
 }
 
-type zeros struct{}
+type nothing struct{}
 
-func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+func (nothing) Read(p []byte) (int, error) { clear(p); return len(p), nil }

@@ -92,6 +92,10 @@ func All() []Feed {
 	feeds = append(feeds, redHatFeeds()...)
 	feeds = append(feeds, suseFeeds()...)
 	feeds = append(feeds, vexHubFeeds()...)
+	feeds = append(feeds, osvTarFeeds()...)
+	feeds = append(feeds, ubuntuTrackerFeed(), ubuntuVEXFeed(), ubuntuUSNFeed())
+	feeds = append(feeds, debianListsFeed())
+	feeds = append(feeds, rustSecFeed(), rubySecFeed(), friendsOfPHPFeed(), haskellFeed(), ocamlFeed(), elixirFeed(), nodeCoreFeed())
 	return feeds
 }
 

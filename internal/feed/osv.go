@@ -78,6 +78,17 @@ func osvFeeds() []Feed {
 
 func isJSON(name string) bool { return strings.HasSuffix(name, ".json") }
 
+// baseName is the last element of an archive's path, without what tells its format.
+func baseName(name string) string {
+	base := name[strings.LastIndexByte(name, '/')+1:]
+	for _, ext := range [...]string{".json", ".yaml", ".yml", ".md"} {
+		if cut, ok := strings.CutSuffix(base, ext); ok {
+			return cut
+		}
+	}
+	return base
+}
+
 // osvParsed is what came of one record: an advisory, a reason to leave it out, or what
 // is wrong with it or a part of it.
 type osvParsed struct {
@@ -95,27 +106,37 @@ func (r osvReader) archive(ctx context.Context, o *Origin, address string, want 
 		return err
 	}
 	defer f.Close()
-	return eachEntry(ctx, f, want, r.parse, func(p osvParsed) error {
+	return eachEntry(ctx, f, want, r.parse, handOn(read, out))
+}
+
+// handOn gives records to out, those alone that are not in read already, and adds them.
+func handOn(read map[string]struct{}, out Sink) func(osvParsed) error {
+	return func(p osvParsed) error {
 		if _, twice := read[p.name]; twice {
 			return nil
 		}
 		read[p.name] = struct{}{}
-		if p.bad != nil {
-			out.Quarantine(p.name, p.bad)
-		}
-		if p.skip != "" {
-			out.Skip(p.name, p.skip)
-		}
-		if p.adv == nil {
-			return nil
-		}
-		return out.Advisory(*p.adv)
-	})
+		return p.hand(out)
+	}
+}
+
+// hand gives what came of a record to out.
+func (p osvParsed) hand(out Sink) error {
+	if p.bad != nil {
+		out.Quarantine(p.name, p.bad)
+	}
+	if p.skip != "" {
+		out.Skip(p.name, p.skip)
+	}
+	if p.adv == nil {
+		return nil
+	}
+	return out.Advisory(*p.adv)
 }
 
 // parse reads one record. It never panics, whatever the bytes.
 func (r osvReader) parse(name string, data []byte, err error) osvParsed {
-	p := osvParsed{name: strings.TrimSuffix(name[strings.LastIndexByte(name, '/')+1:], ".json")}
+	p := osvParsed{name: baseName(name)}
 	if err != nil {
 		p.bad = err
 		return p
@@ -130,6 +151,8 @@ func (r osvReader) parse(name string, data []byte, err error) osvParsed {
 		p.bad = fmt.Errorf("its ID %.60q is not one", rec.ID)
 	case !rec.Withdrawn.IsZero():
 		p.skip = "withdrawn"
+	case strings.HasPrefix(rec.ID, "LSN-"):
+		p.skip = "a live patch of a kernel"
 	default:
 		p.adv, p.skip, p.bad = r.normalise(&rec)
 	}
@@ -157,7 +180,7 @@ func (r osvReader) normalise(rec *osvRecord) (adv *advisory.Advisory, skip strin
 		a.Severity = severityStated(rec)
 	}
 	parts := statements{one: map[statementKey]int{}}
-	foreign, commits, none := 0, 0, 0
+	foreign, commits, none, hints := 0, 0, 0, 0
 	var wrong []error
 	for i := range rec.Affected {
 		part := &rec.Affected[i]
@@ -168,6 +191,9 @@ func (r osvReader) normalise(rec *osvRecord) (adv *advisory.Advisory, skip strin
 			continue
 		case !slices.Contains(r.speaks, family):
 			foreign++
+			continue
+		case !isFlaw(string(part.DatabaseSpecific.Informational)):
+			hints++
 			continue
 		}
 		n, err := parts.add(part, family, &a)
@@ -198,6 +224,8 @@ func (r osvReader) normalise(rec *osvRecord) (adv *advisory.Advisory, skip strin
 		return nil, "affects nothing", nil
 	case foreign > 0:
 		return nil, "another ecosystem", nil
+	case hints > 0:
+		return nil, "tells of no flaw", nil
 	case none > 0:
 		return nil, "affects no version", nil
 	default:
@@ -230,8 +258,11 @@ func (s *statements) add(part *osvAffected, family string, a *advisory.Advisory)
 	if family == "Red Hat" {
 		af.Ecosystem, af.Stream = redHatProduct(af.Ecosystem)
 	}
+	if family == "Ubuntu" {
+		af.Ecosystem, af.Stream = ubuntuPocket(af.Ecosystem)
+	}
 	af.Severity, a.CVSS = ratings(a.CVSS, part.Severity)
-	for _, word := range [...]looseString{part.DatabaseSpecific.Severity, part.EcosystemSpecific.Severity} {
+	for _, word := range [...]looseString{part.DatabaseSpecific.Severity, part.EcosystemSpecific.Severity, part.EcosystemSpecific.UbuntuPriority} {
 		af.Severity = max(af.Severity, severityOf(string(word)))
 	}
 	n, err := spans(&af, part)

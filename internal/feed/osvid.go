@@ -216,3 +216,7 @@ func joinStreams(have, more string) (string, bool) {
 	}
 	return have[:at] + strings.Join(sortedUnique(append(repos, more[at:])), ","), true
 }
+
+// isFlaw tells a record on a flaw from the notes that RustSec's database has beside
+// them, by their kind: that a crate is maintained no more is none. Unsound code is.
+func isFlaw(informational string) bool { return informational == "" || informational == "unsound" }

@@ -44,14 +44,16 @@ type osvAffected struct {
 	Ranges            []osvRange    `json:"ranges"`
 	Versions          rawJSON       `json:"versions"`
 	EcosystemSpecific struct {
-		Urgency      looseString `json:"urgency"`
-		Severity     looseString `json:"severity"`
-		Binaries     rawJSON     `json:"binaries"`
-		CustomRanges []osvRange  `json:"custom_ranges"`
+		Urgency        looseString `json:"urgency"`
+		Severity       looseString `json:"severity"`
+		UbuntuPriority looseString `json:"ubuntu_priority"`
+		Binaries       rawJSON     `json:"binaries"`
+		CustomRanges   []osvRange  `json:"custom_ranges"`
 	} `json:"ecosystem_specific"`
 	DatabaseSpecific struct {
-		Severity  looseString `json:"severity"`
-		LastKnown looseString `json:"last_known_affected_version_range"`
+		Severity      looseString `json:"severity"`
+		LastKnown     looseString `json:"last_known_affected_version_range"`
+		Informational looseString `json:"informational"`
 	} `json:"database_specific"`
 }
 

@@ -1,7 +1,6 @@
 package feed
 
 import (
-	"encoding/base64"
 	"errors"
 	"slices"
 	"strings"
@@ -21,15 +20,6 @@ const redHatBzip2 = "" +
 	"bdQzm4misPLEl/oWbDi/YcOUTFXinD9AyGHGIKgsPja80NdatHbS4tWYyIMoDDEuwnOaNYxMYVwqV2UumjG5jYZBOwiKIr1VqYTLAqHKInjjMWBiNGsygisk" +
 	"SlMTzMSJm4VBpBwdsChyDY2XK81A2zxGwuItbQobL0BAxQUHFqf/kEXqJ2lg9lJak4fBmZO2JnoMoInYaUnQ+ptZjeZOMtVQkmzqqWiTRdaDXdiZQk5QcB2I" +
 	"Ltk0GRllk6etEw8OQYYJQaC92cc5xDl823a9KX+LuSKcKEhzuS9hAA=="
-
-func unbase64(t *testing.T, s string) string {
-	t.Helper()
-	b, err := base64.StdEncoding.DecodeString(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
-}
 
 func readDoc(t *testing.T, how *ovalDialect, doc string) *sinkLog {
 	t.Helper()

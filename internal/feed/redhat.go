@@ -14,8 +14,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/plimsoll/plimsoll/internal/advisory"
 )
 
@@ -326,14 +324,9 @@ func (f *csafFetch) archive(ctx context.Context, o *Origin, address string, dele
 		return err
 	}
 	defer a.Close()
-	z, err := zstd.NewReader(io.NewSectionReader(a, 0, a.Size()), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(128<<20))
-	if err != nil {
-		return fmt.Errorf("unpacking %s: %w", address, err)
-	}
-	defer z.Close()
 	read := 0
 	before := maps.Clone(f.have)
-	err = eachTarEntry(ctx, z, isJSON, func(name string, data []byte, err error) csafParsed {
+	_, err = readTarball(ctx, io.NewSectionReader(a, 0, a.Size()), isJSON, func(name string, data []byte, err error) csafParsed {
 		path := csafPathOf(name)
 		if before[path] {
 			return csafParsed{}
@@ -424,4 +417,18 @@ func readRepositories(r io.Reader, out Sink) error {
 		}
 	}
 	return nil
+}
+
+// boundedReader ends in an error, and not in io.EOF, where there is more than allowed.
+type boundedReader struct {
+	r    io.Reader
+	left int64
+}
+
+func (b *boundedReader) Read(p []byte) (int, error) {
+	n, err := b.r.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, errors.New("it is longer than is allowed")
+	}
+	return n, err
 }

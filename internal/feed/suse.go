@@ -1,7 +1,6 @@
 package feed
 
 import (
-	"compress/bzip2"
 	"context"
 	"errors"
 	"fmt"
@@ -51,7 +50,7 @@ func fetchSUSE(ctx context.Context, o *Origin, address string, pub *csafPublishe
 	defer a.Close()
 	f := csafFetch{pub: pub, out: out}
 	read := 0
-	err = eachTarEntry(ctx, bzip2.NewReader(io.NewSectionReader(a, 0, a.Size())), isJSON, pub.parse, func(p csafParsed) error {
+	_, err = readTarball(ctx, io.NewSectionReader(a, 0, a.Size()), isJSON, pub.parse, func(p csafParsed) error {
 		read++
 		return f.emit(p)
 	})

@@ -2,176 +2,244 @@ package feed
 
 import (
 	"archive/tar"
+	"bufio"
 	"bytes"
+	"compress/bzip2"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"runtime"
-	"sync"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+	"github.com/xi2/xz"
 )
 
-// maxBatch is how many bytes of entries of a tar archive one goroutine takes at a time.
-const maxBatch = 4 << 20
+// Bounds on a tar archive of records. What may be unpacked and the number of entries
+// are as in a zip archive.
+const (
+	maxTarEntry   = 32 << 20 // bytes of one entry
+	tarBatch      = 1 << 20  // bytes of the entries that one goroutine takes at a time
+	maxTarWorkers = 8        // bounds what is in memory: each has some six batches under way
+	maxXZDict     = 64 << 20 // what "xz -9" asks of who unpacks
+	maxZstdWindow = 128 << 20
+	maxPlainTail  = 1 << 20 // bytes after the end of the entries
+)
 
-// eachTarEntry parses the files of an unpacked tar archive whose names want accepts,
-// on all processors, and hands the results to emit one after the other in the order
-// of the archive. parse may keep data, which is nil when err says why the entry is not
-// read. The first error of emit ends it; so does an archive that is cut or damaged, once
-// what came before is handed on.
-func eachTarEntry[T any](ctx context.Context, r io.Reader, want func(name string) bool,
-	parse func(name string, data []byte, err error) T, emit func(T) error) error {
-	type entry struct {
-		name string
-		data []byte
-		err  error
+// readTarball reads a tar archive, packed by gzip, xz, bzip2 or zstd or not at all, of
+// which its beginning tells. Entries that are regular files and whose names want
+// accepts are parsed on several processors, and the results handed to emit one after
+// the other in the order of the archive. data, which parse may keep, is nil when err says why the
+// entry cannot be read.
+//
+// An archive that is cut short or damaged, or that goes beyond a bound, ends in an
+// error after what was read before; so does the first error of emit. newest is the
+// latest change of an entry, by the archive's word: the publication of an archive that
+// is made of a repository.
+func readTarball[T any](ctx context.Context, r io.Reader, want func(name string) bool,
+	parse func(name string, data []byte, err error) T, emit func(T) error) (newest time.Time, err error) {
+	plain, done, err := unpacked(r)
+	if err != nil {
+		return newest, err
 	}
-	type batch struct {
-		entries []entry
-		done    chan []T
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer cancel()
-	workers := runtime.NumCPU()
-	work := make(chan batch)
-	order := make(chan batch, workers) // bounds what is read and not yet handed on
-	var broken error                   // set before order is closed
-	wg.Go(func() {
-		defer close(order)
-		defer close(work)
-		src := &tailReader{r: &boundedReader{r: r, left: maxUnpacked}}
-		t := tar.NewReader(src)
-		send := func(b batch) bool {
-			if len(b.entries) == 0 {
-				return true
-			}
-			b.done = make(chan []T, 1)
-			select {
-			case order <- b:
-			case <-ctx.Done():
-				return false
-			}
-			select {
-			case work <- b:
-			case <-ctx.Done():
-				return false
-			}
-			return true
-		}
-		var b batch
-		size := 0
-		for n := 0; ; n++ {
-			h, err := t.Next()
-			if err == nil && n >= maxEntries {
-				err = fmt.Errorf("more than %d entries", maxEntries)
-			}
-			if err == io.EOF {
-				if err = nil; !src.ended() {
-					err = io.ErrUnexpectedEOF
-				}
-				if send(b) {
-					broken = err
-				}
-				return
-			}
-			if err != nil {
-				if send(b) {
-					broken = err
-				}
-				return
-			}
-			if h.Typeflag != tar.TypeReg || !want(h.Name) {
-				continue
-			}
-			e := entry{name: h.Name}
-			if h.Size > maxEntry {
-				e.err = fmt.Errorf("the entry has %d bytes, over the limit of %d", h.Size, maxEntry)
-			} else if e.data, err = io.ReadAll(t); err != nil {
-				if send(b) {
-					broken = fmt.Errorf("entry %.80q: %w", h.Name, err)
-				}
-				return
-			}
-			b.entries = append(b.entries, e)
-			if size += len(e.data); size >= maxBatch || len(b.entries) >= entryBatch {
-				if !send(b) {
-					return
-				}
-				b, size = batch{}, 0
-			}
-		}
-	})
-	for range workers {
-		wg.Go(func() {
-			for b := range work {
-				out := make([]T, 0, len(b.entries))
-				for _, e := range b.entries {
+	// done waits for the reader of the archive, which inOrder awaits before it returns.
+	defer done()
+	err = inOrder(ctx, min(runtime.NumCPU(), maxTarWorkers),
+		func(put func([]tarEntry) bool) (err error) {
+			newest, err = tarEntries(plain, want, put)
+			return err
+		},
+		func(ctx context.Context) func([]tarEntry) []T {
+			return func(part []tarEntry) []T {
+				out := make([]T, 0, len(part))
+				for _, e := range part {
 					if ctx.Err() != nil {
 						break
 					}
 					out = append(out, parse(e.name, e.data, e.err))
 				}
-				b.done <- out
+				return out
 			}
-		})
-	}
-	for b := range order {
-		select {
-		case out := <-b.done:
-			for i := range out {
-				if err := emit(out[i]); err != nil {
-					return err
-				}
-			}
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	if err := ctx.Err(); err != nil {
+		}, emit)
+	return newest, err
+}
+
+// eachFile is readTarball for who takes the files one after the other.
+func eachFile(ctx context.Context, r io.Reader, want func(name string) bool, visit func(name string, data []byte, err error) error) error {
+	_, err := readTarball(ctx, r, want,
+		func(name string, data []byte, err error) tarEntry { return tarEntry{name, data, err} },
+		func(e tarEntry) error { return visit(e.name, e.data, e.err) })
+	return err
+}
+
+// fetchRecords hands on what parse makes of the entries of the publisher's tar archive at
+// address, each name once.
+func fetchRecords(ctx context.Context, o *Origin, address string, want func(name string) bool,
+	parse func(name string, data []byte, err error) osvParsed, out Sink) error {
+	// The whole file is fetched first: a body that breaks off can be asked for again, and
+	// the publisher's server does not wait for the parser.
+	f, err := o.OpenAt(ctx, address)
+	if err != nil {
 		return err
 	}
-	if broken != nil {
-		return fmt.Errorf("reading the archive: %w", broken)
+	defer f.Close()
+	newest, err := readTarball(ctx, io.NewSectionReader(f, 0, f.Size()), want, parse, handOn(map[string]struct{}{}, out))
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", address, err)
+	}
+	if !newest.IsZero() {
+		out.Dated(newest)
 	}
 	return nil
 }
 
-// boundedReader ends in an error, and not in io.EOF, where there is more than allowed.
-type boundedReader struct {
-	r    io.Reader
-	left int64
+// tarEntry is a file of an archive.
+type tarEntry struct {
+	name string
+	data []byte
+	err  error
 }
 
-func (b *boundedReader) Read(p []byte) (int, error) {
-	n, err := b.r.Read(p)
-	if b.left -= int64(n); b.left < 0 {
-		return 0, errors.New("it unpacks to more than is allowed")
+// tarEntries puts the entries that want accepts, some at a time, until put is false.
+func tarEntries(plain io.Reader, want func(string) bool, put func([]tarEntry) bool) (newest time.Time, err error) {
+	var part []tarEntry
+	size, entries := 0, 0
+	ended := &endMark{r: io.LimitReader(plain, maxUnpacked)}
+	t := tar.NewReader(ended)
+	// What was read before a fault is handed on.
+	flush := func(err error) (time.Time, error) {
+		if len(part) > 0 {
+			put(part)
+		}
+		return newest, err
 	}
+	for {
+		h, err := t.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return flush(fmt.Errorf("the archive breaks off or is damaged: %w", err))
+		}
+		if entries++; entries > maxEntries {
+			return flush(fmt.Errorf("the archive has over %d entries", maxEntries))
+		}
+		if h.Typeflag != tar.TypeReg || !want(h.Name) {
+			continue
+		}
+		if h.ModTime.After(newest) && h.ModTime.Unix() > 0 {
+			newest = h.ModTime.UTC()
+		}
+		e := tarEntry{name: h.Name}
+		switch data, err := readSized(t, h.Size); {
+		case err != nil && !errors.Is(err, errTooLarge):
+			return flush(fmt.Errorf("the archive breaks off or is damaged in %.200q: %w", h.Name, err))
+		case err != nil:
+			e.err = err
+		default:
+			e.data = data
+		}
+		part = append(part, e)
+		if size += len(e.data); size >= tarBatch || len(part) >= entryBatch {
+			if !put(part) {
+				return newest, nil
+			}
+			part, size = nil, 0
+		}
+	}
+	if err := ended.drain(); err != nil {
+		return flush(err)
+	}
+	return flush(nil)
+}
+
+// errTooLarge is wrapped by the error of an entry that is not read for its size.
+var errTooLarge = errors.New("the entry is too large")
+
+// readSized reads an entry of a size that is claimed and not trusted.
+func readSized(r io.Reader, size int64) ([]byte, error) {
+	if size < 0 || size > maxTarEntry {
+		return nil, fmt.Errorf("%w: it has %d bytes, over the limit of %d", errTooLarge, size, maxTarEntry)
+	}
+	var buf bytes.Buffer
+	buf.Grow(int(min(size, 64<<10)) + bytes.MinRead)
+	n, err := buf.ReadFrom(io.LimitReader(r, maxTarEntry+1))
+	if err == nil && n > maxTarEntry {
+		err = fmt.Errorf("%w: it has over %d bytes", errTooLarge, maxTarEntry)
+	}
+	return buf.Bytes(), err
+}
+
+// endMark notes how many zeros were read last. An archive ends in two blocks of them; one
+// that merely stops at a border between entries was cut short, which package tar lets
+// pass.
+type endMark struct {
+	r     io.Reader
+	zeros int
+}
+
+// Read implements io.Reader.
+func (m *endMark) Read(p []byte) (int, error) {
+	n, err := m.r.Read(p)
+	at := n
+	for at > 0 && p[at-1] == 0 {
+		at--
+	}
+	if at > 0 {
+		m.zeros = 0
+	}
+	m.zeros = min(m.zeros+n-at, 1<<20)
 	return n, err
 }
 
-// tailReader knows whether what it read ends as a tar archive does, in blocks of
-// nothing: without them one that is cut between entries would pass for a whole one.
-type tailReader struct {
-	r    io.Reader
-	tail []byte
-}
-
-const tarBlock = 512
-
-func (t *tailReader) Read(p []byte) (int, error) {
-	n, err := t.r.Read(p)
-	if n >= tarBlock {
-		t.tail = append(t.tail[:0], p[n-tarBlock:n]...)
-	} else {
-		t.tail = append(t.tail, p[:n]...)
-		t.tail = t.tail[max(0, len(t.tail)-tarBlock):]
+// drain checks the end of the archive and reads what is left behind it, so that the
+// checksum at the end of the packed stream is checked too.
+func (m *endMark) drain() error {
+	if m.zeros < 512 {
+		return fmt.Errorf("the archive breaks off: %w", io.ErrUnexpectedEOF)
 	}
-	return n, err
+	n, err := io.Copy(io.Discard, io.LimitReader(m.r, maxPlainTail+1))
+	switch {
+	case err != nil:
+		return fmt.Errorf("the archive breaks off or is damaged: %w", err)
+	case n > maxPlainTail:
+		return fmt.Errorf("the archive has over %d bytes after its end", maxPlainTail)
+	}
+	return nil
 }
 
-func (t *tailReader) ended() bool {
-	return len(t.tail) == tarBlock && bytes.Count(t.tail, []byte{0}) == tarBlock
+// unpacked tells by its beginning how r is packed and gives what is in it.
+func unpacked(r io.Reader) (plain io.Reader, done func(), err error) {
+	b := bufio.NewReaderSize(r, 64<<10)
+	head, err := b.Peek(262)
+	if err != nil && err != io.EOF {
+		return nil, nil, fmt.Errorf("reading the archive: %w", err)
+	}
+	err = nil // it may be short
+	nothing := func() {}
+	switch begin := string(head); {
+	case strings.HasPrefix(begin, "\x1f\x8b"):
+		plain, err = gzip.NewReader(b)
+	case strings.HasPrefix(begin, "\xfd7zXZ\x00"):
+		plain, err = xz.NewReader(b, maxXZDict)
+	case strings.HasPrefix(begin, "BZh"):
+		plain = bzip2.NewReader(b)
+	case strings.HasPrefix(begin, "\x28\xb5\x2f\xfd"):
+		var z *zstd.Decoder
+		if z, err = zstd.NewReader(b, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+			zstd.WithDecoderMaxWindow(maxZstdWindow)); err == nil {
+			plain, nothing = z, z.Close
+		}
+	case len(begin) == 262 && begin[257:] == "ustar":
+		return b, nothing, nil // unpacked on its way here
+	default:
+		return nil, nil, fmt.Errorf("this is no archive: it begins with %.40q", begin)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("unpacking the archive: %w", err)
+	}
+	return plain, nothing, nil
 }

@@ -22,7 +22,7 @@ func on(product advisory.Component, parts ...advisory.Component) advisory.Produc
 func at(y int, m time.Month, d int) time.Time { return time.Date(y, m, d, 0, 0, 0, 0, time.UTC) }
 
 // said reads a document strictly.
-func said(t *testing.T, doc string) ([]advisory.Statement, error) {
+func vexSaid(t *testing.T, doc string) ([]advisory.Statement, error) {
 	t.Helper()
 	var out []advisory.Statement
 	err := ReadVEX(strings.NewReader(doc), func(s advisory.Statement) error { out = append(out, s); return nil }, nil)
@@ -44,7 +44,7 @@ const openvexDoc = `{
 const hex64 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 func TestOpenVEX(t *testing.T) {
-	got, err := said(t, openvexDoc)
+	got, err := vexSaid(t, openvexDoc)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func clean(all []advisory.Statement) []advisory.Statement {
 
 // The form before 0.2.0 had strings, and the subcomponents beside the products.
 func TestOpenVEXOld(t *testing.T) {
-	got, err := said(t, `{"@context": "https://openvex.dev/ns", "@id": "x", "author": "A", "timestamp": "2023-01-08T18:02:03.6-06:00", "statements": [
+	got, err := vexSaid(t, `{"@context": "https://openvex.dev/ns", "@id": "x", "author": "A", "timestamp": "2023-01-08T18:02:03.6-06:00", "statements": [
 		{"vulnerability": "CVE-2023-1000", "products": ["pkg:apk/wolfi/git@2.39.0-r1?arch=armv7", "pkg:oci/web"], "subcomponents": ["pkg:apk/wolfi/pcre"], "status": "fixed"}]}`)
 	if err != nil {
 		t.Fatal(err)
@@ -129,7 +129,7 @@ const csafVEXDoc = `{
 }`
 
 func TestCSAFVEX(t *testing.T) {
-	got, err := said(t, csafVEXDoc)
+	got, err := vexSaid(t, csafVEXDoc)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func TestCSAFVEX(t *testing.T) {
 		t.Error(d)
 	}
 	for _, id := range []string{"loop1", "loop2", "nowhere"} {
-		_, err := said(t, strings.Replace(csafVEXDoc, `["range"], "under`, `["`+id+`"], "under`, 1))
+		_, err := vexSaid(t, strings.Replace(csafVEXDoc, `["range"], "under`, `["`+id+`"], "under`, 1))
 		if err == nil || !strings.Contains(err.Error(), "CVE-2024-1000") {
 			t.Errorf("%s: %v", id, err)
 		}
@@ -197,7 +197,7 @@ func TestCycloneDXVEX(t *testing.T) {
 		{`, "component": {"type": "application", "name": "web", "bom-ref": "w"}`, nil},
 		{`, "component": {"type": "container", "name": "web", "purl": "pkg:oci/web@sha256:aa", "bom-ref": "w"}`, &image},
 	} {
-		got, err := said(t, fmt.Sprintf(cycloneDoc, c.meta))
+		got, err := vexSaid(t, fmt.Sprintf(cycloneDoc, c.meta))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -205,7 +205,7 @@ func TestCycloneDXVEX(t *testing.T) {
 			t.Errorf("%s: %s", c.meta, d)
 		}
 	}
-	got, err := said(t, `{"bomFormat":"CycloneDX","metadata":{"component":{"bom-ref":"w","purl":"pkg:npm/web@1"}},"vulnerabilities":[{"id":"CVE-2024-1","analysis":{"state":"exploitable"},"affects":[{"ref":"w"}]},{"id":"CVE-2024-2","analysis":{"state":"in_triage"}}]}`)
+	got, err := vexSaid(t, `{"bomFormat":"CycloneDX","metadata":{"component":{"bom-ref":"w","purl":"pkg:npm/web@1"}},"vulnerabilities":[{"id":"CVE-2024-1","analysis":{"state":"exploitable"},"affects":[{"ref":"w"}]},{"id":"CVE-2024-2","analysis":{"state":"in_triage"}}]}`)
 	if err != nil || len(got) != 2 {
 		t.Fatal(got, err)
 	}
@@ -248,7 +248,7 @@ func TestVEXBad(t *testing.T) {
 		"crowded too":     {statement(`{"products":[` + strings.Repeat(`"",`, maxVEXStatement+1) + `""]}`), "items"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := said(t, c.doc)
+			got, err := vexSaid(t, c.doc)
 			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\x1b") {
 				t.Errorf("%d statements, %v", len(got), err)
 			}
@@ -283,14 +283,14 @@ func TestVEXManyProducts(t *testing.T) {
 			"vulnerabilities":[{"cve":"CVE-2024-1","product_status":{"fixed":[` + strings.Join(ids, ",") + `]},"flags":[` +
 			strings.TrimSuffix(strings.Repeat(`{"label":"component_not_present","group_ids":["g"]},`, flags), ",") + `]}]}`
 	}
-	got, err := said(t, csaf(2))
+	got, err := vexSaid(t, csaf(2))
 	if err != nil || len(got) != 1 || len(got[0].Products) != 100_000 {
 		t.Errorf("%d statements, %v", len(got), err)
 	}
-	if _, err := said(t, csaf(10_000)); err == nil || !strings.Contains(err.Error(), "more than") {
+	if _, err := vexSaid(t, csaf(10_000)); err == nil || !strings.Contains(err.Error(), "more than") {
 		t.Error(err)
 	}
-	got, err = said(t, `{"statements":[{"vulnerability":"CVE-2024-1","status":"fixed","products":[`+strings.ReplaceAll(strings.Join(ids, ","), `"p`, `"pkg:npm/p`)+`]}]}`)
+	got, err = vexSaid(t, `{"statements":[{"vulnerability":"CVE-2024-1","status":"fixed","products":[`+strings.ReplaceAll(strings.Join(ids, ","), `"p`, `"pkg:npm/p`)+`]}]}`)
 	if err != nil || len(got) != 1 || len(got[0].Products) != 100_000 {
 		t.Errorf("%d statements, %v", len(got), err)
 	}

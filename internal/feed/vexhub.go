@@ -1,8 +1,6 @@
 package feed
 
 import (
-	"archive/tar"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -12,12 +10,6 @@ import (
 	"time"
 
 	"github.com/plimsoll/plimsoll/internal/advisory"
-)
-
-// The bounds of a hub's archive.
-const (
-	maxHubFiles    = 1 << 20
-	maxHubUnpacked = 16 << 30 // bytes
 )
 
 // vexHubs are repositories of VEX documents by the accounts that keep them at GitHub.
@@ -50,7 +42,7 @@ func vexHubFeeds() []Feed {
 // readVEXHub reads the archive twice, for the index may stand behind the documents.
 func readVEXHub(ctx context.Context, f ReaderAtCloser, out Sink) error {
 	var index map[string][]string
-	err := eachTarFile(ctx, f, func(name string) bool { return name == "index.json" }, func(_ string, data []byte) (err error) {
+	err := eachHubFile(ctx, f, func(name string) bool { return name == "index.json" }, func(_ string, data []byte) (err error) {
 		index, err = readHubIndex(data, out)
 		return err
 	})
@@ -61,7 +53,7 @@ func readVEXHub(ctx context.Context, f ReaderAtCloser, out Sink) error {
 		return fmt.Errorf("reading the hub's archive: %w", err)
 	}
 	want := func(name string) bool { return index[name] != nil }
-	err = eachTarFile(ctx, f, want, func(name string, data []byte) error {
+	err = eachHubFile(ctx, f, want, func(name string, data []byte) error {
 		ids := index[name]
 		delete(index, name) // a second file of this name is not heard
 		return readHubDocument(name, data, ids, out)
@@ -178,47 +170,18 @@ func hubHears(may []advisory.PURL, c advisory.Component) bool {
 	return slices.ContainsFunc(may, func(m advisory.PURL) bool { return m.Base() == p.Base() })
 }
 
-// eachTarFile hands the files of a gzip-compressed tar archive that want accepts to do, in
-// the order of the archive. Names are without the folder that all lie in.
-func eachTarFile(ctx context.Context, f ReaderAtCloser, want func(name string) bool, do func(name string, data []byte) error) error {
-	z, err := gzip.NewReader(io.NewSectionReader(f, 0, f.Size()))
-	if err != nil {
-		return fmt.Errorf("it is not compressed with gzip: %v", err)
+// eachHubFile hands the files of an archive that want accepts to do. Names are without
+// the folder that all lie in.
+func eachHubFile(ctx context.Context, f ReaderAtCloser, want func(name string) bool, do func(name string, data []byte) error) error {
+	inside := func(name string) string {
+		_, name, _ = strings.Cut(strings.TrimPrefix(name, "./"), "/")
+		return name
 	}
-	r := &io.LimitedReader{R: z, N: maxHubUnpacked}
-	t := tar.NewReader(r)
-	for n := 0; ; n++ {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		h, err := t.Next()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		if n >= maxHubFiles {
-			return fmt.Errorf("it has more than %d files", maxHubFiles)
-		}
-		_, name, _ := strings.Cut(strings.TrimPrefix(h.Name, "./"), "/")
-		if h.Typeflag != tar.TypeReg || !want(name) {
-			continue
-		}
-		data, err := readAll(t, maxEntry)
-		if err != nil {
-			return fmt.Errorf("%.200q: %w", name, err)
-		}
-		if err := do(name, data); err != nil {
-			return err
-		}
-	}
-	// The sum at the end of the stream tells a whole archive from a cut one.
-	if _, err := io.Copy(io.Discard, r); err != nil {
-		return err
-	}
-	if r.N <= 0 {
-		return fmt.Errorf("it unpacks to more than %d bytes", int64(maxHubUnpacked))
-	}
-	return nil
+	return eachFile(ctx, io.NewSectionReader(f, 0, f.Size()), func(name string) bool { return want(inside(name)) },
+		func(name string, data []byte, err error) error {
+			if err != nil {
+				return fmt.Errorf("%.200q: %w", inside(name), err)
+			}
+			return do(inside(name), data)
+		})
 }

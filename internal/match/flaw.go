@@ -40,6 +40,9 @@ var publishers = []string{
 	"photon-cve", "redhat-csaf-vex", "suse-csaf-vex", "suse-oval", "ubuntu-oval-", "ubuntu-tracker", "wolfi-secdb",
 }
 
+// ecosystems are the feeds of databases that an ecosystem keeps for itself.
+var ecosystems = []string{"haskell-hsec", "ocaml-osec", "rconsortium", "rubysec", "rustsec"}
+
 // Precedence gives the rank of a record among those that speak of one flaw in one
 // package of an ecosystem, and the reason in words. Errata, which name many flaws at
 // once, fill what records on a single flaw leave; of those by Python's own database many
@@ -61,7 +64,7 @@ func Precedence(ecosystem string, rec *advisory.Advisory) (rank int, why string)
 		if slices.ContainsFunc(rec.Affected, func(a advisory.Affected) bool { return a.State != advisory.StateNotAffected }) {
 			rank = rankUnfixed
 		}
-	case ecosystem == "Go" && strings.HasPrefix(rec.ID, "GO-"):
+	case slices.Contains(ecosystems, rec.Source), ecosystem == "Go" && strings.HasPrefix(rec.ID, "GO-"):
 		rank = rankEcosystem
 	case strings.HasPrefix(rec.ID, "PYSEC-"):
 		rank = rankLists

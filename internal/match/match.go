@@ -188,6 +188,7 @@ func (m *matcher) pkg(p *inventory.Package) error {
 	name, v := lang.name(p), lang.version(p)
 	places := []place{{lang.ecosystem, name}}
 	if p.Type == "generic" {
+		places = append(places, place{"generic", name}) // a project's own list
 		places = append(places, nvdPlaces(p)...)
 	}
 	places = slices.DeleteFunc(places, func(at place) bool { return !m.db.Covers(at.ecosystem) })
