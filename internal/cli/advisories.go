@@ -35,6 +35,8 @@ func newAdvisories(env Env) *cobra.Command {
 
 type buildOptions struct {
 	from, out string
+	mirror    string
+	noMirror  bool
 	only      []string
 	signKeys  []string
 	date      string
@@ -52,7 +54,11 @@ release, each named by its digest.
 
 A mirror is a folder or URL laid out by server name: what the publishers serve at
 https://HOST/PATH stands at FROM/HOST/PATH. Publishers that a mirror does not have
-are named and left out; a record that cannot be read is counted and left out.`,
+are named and left out; a record that cannot be read is counted and left out.
+
+What is fetched from a network is kept, as a mirror of its own, so that next time
+only what has changed is fetched. A publisher that cannot be reached is then read as
+it was last, and named.`,
 		Example: `  plimsoll advisories build
   plimsoll advisories build --from /srv/mirror --out ./advisories`,
 		Args: none,
@@ -60,12 +66,17 @@ are named and left out; a record that cannot be read is counted and left out.`,
 			if o.out == "" {
 				o.out = filepath.Join(cacheDir(env), "advisories")
 			}
+			if o.mirror != "" && o.noMirror {
+				return usage("--mirror and --no-mirror exclude each other")
+			}
 			return runBuild(c.Context(), env, o)
 		},
 	}
 	f := c.Flags()
 	f.StringVar(&o.from, "from", "", "folder or URL of a mirror (default: the publishers themselves)")
 	f.StringVar(&o.out, "out", "", "folder to write the snapshot to (default: in the cache folder)")
+	f.StringVar(&o.mirror, "mirror", "", "folder to keep what is fetched from a network in (default: in the cache folder)")
+	f.BoolVar(&o.noMirror, "no-mirror", false, "keep nothing of what is fetched")
 	f.StringSliceVar(&o.only, "only", nil, "names of the feeds to fetch, separated by commas (default: all)")
 	f.StringSliceVar(&o.signKeys, "sign-key", nil, "PEM file with an Ed25519 key to sign the snapshot with; may be repeated")
 	f.StringVar(&o.date, "date", "", "the day or time whose knowledge the snapshot holds (default: now, or for a mirror that of its newest record)")
@@ -87,15 +98,14 @@ func runBuild(ctx context.Context, env Env, o buildOptions) error {
 		}
 		signers, own = append(signers, s), append(own, s.Key())
 	}
-	b := advisorydb.NewBuilder()
+	var date time.Time
 	if o.date != "" {
-		t, err := parseAsOf(o.date)
-		if err != nil {
+		var err error
+		if date, err = parseAsOf(o.date); err != nil {
 			return usage("--date %s: want a day such as 2027-01-15, or an RFC 3339 time", o.date)
 		}
-		b.Date(t)
 	} else if o.fetchedNow() {
-		b.Date(time.Now())
+		date = time.Now()
 	}
 	origin, err := feed.NewOrigin(o.from)
 	if err != nil {
@@ -104,58 +114,27 @@ func runBuild(ctx context.Context, env Env, o buildOptions) error {
 		}
 		return usage("--from: %v", err)
 	}
-	bar := newProgress(env, o.quiet)
-	bar.start("fetching advisories")
-	var mu sync.Mutex // feeds run at the same time
-	var quarantined []string
-	refused := map[string]int{} // by feed
-	var done int
-	results := feed.Run(ctx, origin, feeds, func(f feed.Feed) feed.Sink {
-		mu.Lock()
-		defer mu.Unlock()
-		done++
-		bar.say(fmt.Sprintf("fetching advisories: %s, %d of %d", f.Name, done, len(feeds)))
-		quarantine := func(record string, err error) {
-			mu.Lock()
-			defer mu.Unlock()
-			if len(quarantined) < maxNamed {
-				quarantined = append(quarantined, fmt.Sprintf("%s: %s: %v", f.Name, record, err))
-			}
-		}
-		// What the snapshot refuses is one record's fault and not its feed's.
-		refuse := func(record string, err error) error {
-			if err != nil {
-				quarantine(record, err)
-				mu.Lock()
-				defer mu.Unlock()
-				refused[f.Name]++
-			}
-			return nil
-		}
-		return feed.Sink{
-			Advisory:   func(a advisory.Advisory) error { return refuse(a.ID, b.Add(a)) },
-			Enrichment: func(id string, e advisory.Enrichment) error { return refuse(id, b.Enrich(id, e)) },
-			Lifecycle:  func(key string, e advisory.Lifecycle) error { return refuse(key, b.EndOfLife(key, e)) },
-			Repository: func(id string, cpes []string) error { return refuse(id, b.Repository(id, cpes)) },
-			Statement:  func(s advisory.Statement) error { return refuse(s.Document+" "+s.Flaw, b.Statement(s)) },
-			Quarantine: quarantine,
-		}
-	})
-	bar.stop()
-	if err := ctx.Err(); err != nil {
-		return err
-	}
 	note := func(format string, args ...any) {
 		if !o.quiet {
 			say(env, fmt.Sprintf(format, args...))
 		}
 	}
-	for _, q := range quarantined {
+	if err := keepFetched(env, origin, o, note); err != nil {
+		return err
+	}
+	bar := newProgress(env, o.quiet)
+	got, err := readFeeds(ctx, origin, feeds, advisorydb.NewBuilder, bar)
+	if err != nil {
+		return err
+	}
+	for _, q := range got.quarantined {
 		note("left out a record that cannot be read: %s", q)
 	}
+	b := got.b
+	b.Date(date)
 	var failed, missing []string
-	got := 0
-	for _, r := range results {
+	read := 0
+	for _, r := range got.results {
 		switch {
 		case r.Missing:
 			missing = append(missing, r.Name)
@@ -163,12 +142,15 @@ func runBuild(ctx context.Context, env Env, o buildOptions) error {
 		case r.Err != nil:
 			failed = append(failed, fmt.Sprintf("%s: %v", r.Name, r.Err))
 			continue
+		case r.Stale != nil:
+			note("%s is read as it was kept on %s, because it cannot be fetched: %v", r.Name, r.Fetched.UTC().Format("2006-01-02 15:04 MST"), r.Stale)
 		}
-		got++
+		read++
+		refused := got.refused[r.Name]
 		src := advisorydb.Source{Name: r.Name, Home: r.Home, Newest: r.Newest, MaxAge: maxFeedAge,
-			Records: r.Records + r.Enrichments + r.Statements - refused[r.Name], Skipped: r.Skipped, Quarantined: r.Quarantined + refused[r.Name], Ecosystems: r.Ecosystems}
+			Records: r.Records + r.Enrichments + r.Statements - refused, Skipped: r.Skipped, Quarantined: r.Quarantined + refused, Ecosystems: r.Ecosystems}
 		if o.fetchedNow() {
-			src.Fetched = time.Now()
+			src.Fetched = r.Fetched
 		}
 		if err := b.Source(src); err != nil {
 			return err
@@ -179,7 +161,7 @@ func runBuild(ctx context.Context, env Env, o buildOptions) error {
 	if len(failed) > 0 {
 		return &exit{exitUnknown, "no snapshot was written, because not all feeds could be read; those that work can be named with --only", failed}
 	}
-	if got == 0 {
+	if read == 0 {
 		return &exit{code: exitNotFound, msg: fmt.Sprintf("no publisher's files were found at %s: a mirror is laid out by server name, FROM/HOST/PATH", origin)}
 	}
 	if len(missing) > 0 {
@@ -208,6 +190,118 @@ func runBuild(ctx context.Context, env Env, o buildOptions) error {
 // maxFeedAge is how old a source may be before verdicts cannot rest on it, unless its
 // feed says otherwise.
 const maxFeedAge = 5 * 24 * time.Hour
+// keepFetched makes origin keep what it fetches, if that was not declined. Where the
+// usual folder cannot be written to, nothing is kept.
+func keepFetched(env Env, origin *feed.Origin, o buildOptions, note func(string, ...any)) error {
+	switch {
+	case origin.OnDisk() && o.mirror == "", o.noMirror:
+		return nil
+	case o.mirror != "":
+		if err := origin.Keep(o.mirror); err != nil {
+			return usage("--mirror: %v", err)
+		}
+		return nil
+	}
+	if err := origin.Keep(filepath.Join(cacheDir(env), "mirror")); err != nil {
+		note("nothing is kept of what is fetched: %v", err)
+	}
+	return nil
+}
+
+// reading is what came of reading feeds.
+type reading struct {
+	b           *advisorydb.Builder
+	results     []feed.Result
+	quarantined []string       // the first that were left out
+	refused     map[string]int // records that the builder did not take, by feed
+}
+
+// readFeeds reads the feeds from origin. A feed that breaks off has put a part of
+// itself into the builder; if it can be read to its end as it was kept, all are read
+// again, as they are kept, into another builder.
+func readFeeds(ctx context.Context, origin *feed.Origin, feeds []feed.Feed, newBuilder func() *advisorydb.Builder, bar *progress) (*reading, error) {
+	got := readOnce(ctx, origin, feeds, newBuilder(), bar)
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	kept := origin.Kept()
+	var there, broken []feed.Feed
+	for i, r := range got.results {
+		if r.Err != nil {
+			broken = append(broken, feeds[i])
+		}
+		if !r.Missing {
+			there = append(there, feeds[i])
+		}
+	}
+	if kept == nil || len(broken) == 0 {
+		return got, nil
+	}
+	bar.start("reading what is kept")
+	for _, r := range feed.Run(ctx, kept, broken, func(feed.Feed) feed.Sink { return feed.Sink{} }) {
+		if r.Err != nil || r.Missing {
+			bar.stop()
+			return got, ctx.Err()
+		}
+	}
+	bar.stop()
+	got.b = nil
+	again := readOnce(ctx, kept, there, newBuilder(), bar)
+	by := map[string]feed.Result{}
+	for _, r := range again.results {
+		by[r.Name] = r
+	}
+	again.results = slices.Clone(got.results)
+	for i, was := range got.results {
+		if r, ok := by[was.Name]; ok {
+			if r.Stale = was.Stale; was.Err != nil {
+				r.Stale = was.Err
+			}
+			again.results[i] = r
+		}
+	}
+	return again, ctx.Err()
+}
+
+func readOnce(ctx context.Context, origin *feed.Origin, feeds []feed.Feed, b *advisorydb.Builder, bar *progress) *reading {
+	bar.start("fetching advisories")
+	defer bar.stop()
+	got := &reading{b: b, refused: map[string]int{}}
+	var mu sync.Mutex // feeds run at the same time
+	var done int
+	got.results = feed.Run(ctx, origin, feeds, func(f feed.Feed) feed.Sink {
+		mu.Lock()
+		defer mu.Unlock()
+		done++
+		bar.say(fmt.Sprintf("fetching advisories: %s, %d of %d", f.Name, done, len(feeds)))
+		quarantine := func(record string, err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			if len(got.quarantined) < maxNamed {
+				got.quarantined = append(got.quarantined, fmt.Sprintf("%s: %s: %v", f.Name, record, err))
+			}
+		}
+		// What the snapshot refuses is one record's fault and not its feed's.
+		refuse := func(record string, err error) error {
+			if err != nil {
+				quarantine(record, err)
+				mu.Lock()
+				defer mu.Unlock()
+				got.refused[f.Name]++
+			}
+			return nil
+		}
+		return feed.Sink{
+			Advisory:   func(a advisory.Advisory) error { return refuse(a.ID, b.Add(a)) },
+			Enrichment: func(id string, e advisory.Enrichment) error { return refuse(id, b.Enrich(id, e)) },
+			Lifecycle:  func(key string, e advisory.Lifecycle) error { return refuse(key, b.EndOfLife(key, e)) },
+			Repository: func(id string, cpes []string) error { return refuse(id, b.Repository(id, cpes)) },
+			Statement:  func(s advisory.Statement) error { return refuse(s.Document+" "+s.Flaw, b.Statement(s)) },
+			Quarantine: quarantine,
+		}
+	})
+	return got
+}
 
 // maxNamed bounds what is named one by one.
 const maxNamed = 10
@@ -219,9 +313,9 @@ func someOf(names []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:maxNamed], ", "), len(names)-maxNamed)
 }
 
-// fetchedNow tells whether the sources are as fresh as this run: what a folder holds
-// may have lain there for long, so its age is that of its newest record, and a
-// snapshot of it has the same bytes whenever it is built.
+// fetchedNow tells whether the sources are as fresh as their fetching: what a
+// mirror holds may have lain there for long, so its age is that of its newest record,
+// and a snapshot of it has the same bytes whenever it is built.
 func (o buildOptions) fetchedNow() bool { return o.from == "" }
 
 func writeSnapshot(w io.Writer, dir string, m advisorydb.Manifest) {

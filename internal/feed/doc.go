@@ -6,6 +6,8 @@
 //
 //   - An [Origin] is where publishers' files are read from: the publishers themselves,
 //     or a mirror laid out by server name (HOST/PATH), by HTTP or in a folder.
+//   - What is fetched may be kept in a folder, which is a mirror itself: the keep folder
+//     ([Origin.Keep]).
 //   - A [Sink] takes what a feed says. A record that cannot be read goes into
 //     quarantine, a record that is left out on purpose is skipped; both are counted and
 //     neither stops the feed.
@@ -19,6 +21,10 @@
 //   - What publishers and mirrors send is held within bounds: sizes of bodies, of
 //     archive entries and of records, number of entries, redirects, tries and time. No
 //     credentials are sent anywhere, and no file outside a mirror's folder is read.
+//   - A server is asked for two files at once at most, is left alone for as long as it
+//     asks, and, where files are kept, is asked only for what has changed. What a feed
+//     keeps is always what it was read from to its end: a feed that breaks off leaves
+//     the kept files as they were.
 //   - Ranges are kept as their publisher states them; none is invented. Where a format
 //     leaves a choice the file of that format says which was made.
 //

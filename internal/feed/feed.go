@@ -66,6 +66,12 @@ type Result struct {
 	Newest time.Time
 	// Ecosystems that the records speak for, sorted.
 	Ecosystems []string
+	// Fetched is when the publisher's servers last confirmed what was read: the oldest
+	// such time of all its files. It is zero for a mirror on disk.
+	Fetched time.Time
+	// Stale says why the feed could not be fetched, in whole or in part, and was read as
+	// it was kept from an earlier run.
+	Stale error
 	// Missing is set if the origin has none of the feed's files. It is no error.
 	Missing bool
 	// Err says why the feed could not be read to its end; what it handed on is then
@@ -130,6 +136,7 @@ func run(ctx context.Context, o *Origin, f Feed, to Sink) Result {
 			res.Newest = t
 		}
 	}
+	o = o.visiting()
 	err := ctx.Err()
 	if err == nil {
 		err = f.Fetch(ctx, o, Sink{
@@ -198,6 +205,10 @@ func run(ctx context.Context, o *Origin, f Feed, to Sink) Result {
 			},
 		})
 	}
+	if err == nil {
+		o.done()
+	}
+	res.Fetched, res.Stale = o.visit.result()
 	switch {
 	case err == nil:
 	case errors.Is(err, ErrNotThere) && res.Records+res.Enrichments+res.Statements+res.Quarantined == 0:

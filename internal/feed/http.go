@@ -61,13 +61,58 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 	return fmt.Errorf("refusing to be redirected to %s://%s", to.Scheme, to.Host)
 }
 
-// get asks for u until it answers or the tries are used up, waiting as long as the
-// server asks. encoded allows the server to compress on the way.
-func (o *Origin) get(ctx context.Context, u *url.URL, encoded bool, limit int64) (*Body, error) {
+// ask is one request for a file.
+type ask struct {
+	at *url.URL
+	// encoded allows the server to compress on the way.
+	encoded bool
+	// when holds conditions and a range; then 206, 304 and 416 are answers too.
+	when http.Header
+	// limit bounds the body.
+	limit int64
+	// whole counts the request as under way until its body is closed, not only until
+	// it begins. The caller may then not ask for another file before that.
+	whole bool
+}
+
+// answer is what a server said to an ask: 200 or 206 with a body, 304 or 416 without.
+type answer struct {
+	status int
+	header http.Header
+	body   io.ReadCloser
+	// unpacked is set if the body was compressed on the way.
+	unpacked bool
+}
+
+// modified is when the file last changed, by the server's word.
+func (a *answer) modified() time.Time {
+	t, err := http.ParseTime(a.header.Get("Last-Modified"))
+	if err != nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+// get asks until the server answers or the tries are used up, waiting as long as the
+// server asks, in turn with others who ask the same host.
+func (o *Origin) get(ctx context.Context, q ask) (*answer, error) {
+	h := o.hosts.named(q.at.Host)
+	var waited time.Time
 	for try := 1; ; try++ {
-		body, wait, err := o.once(ctx, u, encoded, limit)
-		if err == nil || wait < 0 || try >= o.tries {
-			return body, err
+		if err := h.enter(ctx, o.sleep, waited); err != nil {
+			return nil, fmt.Errorf("asking for %s: %w", q.at, err)
+		}
+		a, wait, err := o.once(ctx, q, h.leave)
+		if err == nil || wait < 0 {
+			h.answers()
+			return a, err
+		}
+		if wait > 0 {
+			waited = h.pause(wait)
+		}
+		if try >= o.tries {
+			h.fails(err)
+			return nil, err
 		}
 		if wait == 0 {
 			wait = backoff(try)
@@ -82,20 +127,28 @@ func (o *Origin) get(ctx context.Context, u *url.URL, encoded bool, limit int64)
 }
 
 // once asks once. wait is how long to wait before the next try, 0 for as long as is
-// usual, negative if another try is of no use.
-func (o *Origin) once(ctx context.Context, u *url.URL, encoded bool, limit int64) (_ *Body, wait time.Duration, err error) {
+// usual, negative if another try is of no use. It calls leave when the request is
+// done with.
+func (o *Origin) once(ctx context.Context, q ask, leave func()) (_ *answer, wait time.Duration, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer func() {
 		if err != nil {
 			cancel(err)
 		}
+		if err != nil || !q.whole {
+			leave()
+		}
 	}()
+	u := q.at
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return nil, -1, fmt.Errorf("asking for %s: %v", u, err)
 	}
+	for name, values := range q.when {
+		req.Header[name] = values
+	}
 	req.Header.Set("User-Agent", "plimsoll")
-	if !encoded {
+	if !q.encoded {
 		req.Header.Set("Accept-Encoding", "identity")
 	}
 	res, err := o.client.Do(req)
@@ -114,18 +167,30 @@ func (o *Origin) once(ctx context.Context, u *url.URL, encoded bool, limit int64
 		}
 		return nil, wait, fmt.Errorf("asking for %s: %v", u, err)
 	}
-	if res.StatusCode == http.StatusOK && res.ContentLength <= limit {
-		b := &Body{ReadCloser: newWatched(ctx, cancel, res.Body, o.stall, limit, u.String())}
-		if t, err := http.ParseTime(res.Header.Get("Last-Modified")); err == nil {
-			b.Modified = t.UTC()
+	a := &answer{status: res.StatusCode, header: res.Header, unpacked: res.Uncompressed}
+	body := a.status == http.StatusOK || a.status == http.StatusPartialContent && q.when != nil
+	if body && res.ContentLength <= q.limit {
+		w := newWatched(ctx, cancel, res.Body, o.stall, q.limit, u.String())
+		if q.whole {
+			w.leave = leave
 		}
-		return b, 0, nil
+		a.body = w
+		return a, 0, nil
 	}
 	io.CopyN(io.Discard, res.Body, 4<<10) // lets the connection be used again
 	res.Body.Close()
-	switch res.StatusCode {
-	case http.StatusOK:
-		return nil, -1, fmt.Errorf("asking for %s: %d bytes are more than the %d allowed", u, res.ContentLength, limit)
+	if body {
+		return nil, -1, fmt.Errorf("asking for %s: %d bytes are more than the %d allowed", u, res.ContentLength, q.limit)
+	}
+	switch a.status {
+	case http.StatusNotModified, http.StatusRequestedRangeNotSatisfiable:
+		if q.when != nil {
+			cancel(nil)
+			if q.whole {
+				leave()
+			}
+			return a, 0, nil
+		}
 	case http.StatusNotFound, http.StatusGone:
 		return nil, -1, fmt.Errorf("asking for %s: %w", u, ErrNotThere)
 	case http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway,
@@ -171,6 +236,7 @@ type watched struct {
 	left   int64
 	limit  int64
 	name   string
+	leave  func() // called once when it is closed, if set
 }
 
 func newWatched(ctx context.Context, cancel context.CancelCauseFunc, body io.ReadCloser, stall time.Duration, limit int64, name string) *watched {
@@ -207,5 +273,9 @@ func (w *watched) Close() error {
 	w.timer.Stop()
 	err := w.body.Close()
 	w.cancel(nil)
+	if w.leave != nil {
+		w.leave()
+		w.leave = nil
+	}
 	return err
 }

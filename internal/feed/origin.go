@@ -37,13 +37,19 @@ type Origin struct {
 	tries               int
 	// sleep waits between tries; tests put their own here.
 	sleep func(context.Context, time.Duration) error
+	hosts *hosts
+	keep  *keeper // nil if nothing is kept
+	// offline leaves only what is kept.
+	offline bool
+	// visit is the feed that reads, if it is known.
+	visit *visit
 }
 
 // NewOrigin gives the publishers themselves for "", a mirror for an http or https
 // address, and a mirror on disk for the path of a folder. An address may not hold a
 // user name, a query or a fragment.
 func NewOrigin(from string) (*Origin, error) {
-	o := &Origin{client: newClient(), maxBody: maxBody, maxArchive: maxArchive, stall: time.Minute, tries: 4, sleep: sleep}
+	o := &Origin{client: newClient(), maxBody: maxBody, maxArchive: maxArchive, stall: time.Minute, tries: 4, sleep: sleep, hosts: &hosts{}}
 	switch scheme, _, ok := strings.Cut(from, "://"); {
 	case from == "":
 	case ok && (scheme == "http" || scheme == "https"):
@@ -71,6 +77,39 @@ func NewOrigin(from string) (*Origin, error) {
 	}
 	return o, nil
 }
+
+// Keep makes o keep what it fetches in dir, which is made if need be: from then on a
+// server is only asked for what has changed, an interrupted file is gone on with, and a
+// feed that cannot be fetched is read as it was last. dir is itself a mirror that
+// [NewOrigin] can be given. Several programs may keep in one folder at the same time.
+// It is to be called before o is used; an origin on disk keeps nothing.
+func (o *Origin) Keep(dir string) error {
+	if o.dir != "" {
+		return errors.New("what is read from a folder is not kept in another")
+	}
+	k, err := openKeeper(dir)
+	if err != nil {
+		return fmt.Errorf("opening the folder to keep what is fetched in: %v", err)
+	}
+	o.keep = k
+	return nil
+}
+
+// OnDisk tells whether o reads a folder.
+func (o *Origin) OnDisk() bool { return o.dir != "" }
+
+// Kept gives an origin that reads what o keeps and asks nobody; nil if o keeps nothing.
+func (o *Origin) Kept() *Origin {
+	if o.keep == nil {
+		return nil
+	}
+	kept := *o
+	kept.offline = true
+	return &kept
+}
+
+// keeps tells whether what is fetched is kept, and may be asked for.
+func (o *Origin) keeps() bool { return o.keep != nil && !o.offline }
 
 // String names the origin for people: the address or folder, or "the publishers".
 func (o *Origin) String() string {
@@ -107,12 +146,19 @@ func (o *Origin) Open(ctx context.Context, address string) (*Body, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.dir == "" {
-		body, err := o.get(ctx, o.remote(host, path), true, o.maxBody)
-		if errors.Is(err, ErrNotThere) && o.base != nil && isFolder(path) {
-			body, err = o.get(ctx, o.remote(host, path+"index.html"), true, o.maxBody)
+	if o.keep != nil {
+		f, s, err := o.keptFile(ctx, host, path, true, o.maxBody)
+		if err != nil {
+			return nil, err
 		}
-		return body, err
+		return &Body{ReadCloser: f, Modified: s.modified()}, nil
+	}
+	if o.dir == "" {
+		a, err := o.stream(ctx, host, path, true, o.maxBody)
+		if err != nil {
+			return nil, err
+		}
+		return &Body{ReadCloser: a.body, Modified: a.modified()}, nil
 	}
 	if isFolder(path) {
 		path += "index.html"
@@ -130,7 +176,7 @@ func (o *Origin) Open(ctx context.Context, address string) (*Body, error) {
 
 // OpenAt opens the publisher's file at address for reading at random, as a zip archive
 // needs it. A file on disk is read where it lies; one over HTTP is first written
-// whole to a temporary file, which Close removes.
+// whole to the folder of kept files, or to a temporary file, which Close removes.
 func (o *Origin) OpenAt(ctx context.Context, address string) (ReaderAtCloser, error) {
 	host, path, err := locate(address)
 	if err != nil {
@@ -143,9 +189,16 @@ func (o *Origin) OpenAt(ctx context.Context, address string) (ReaderAtCloser, er
 		}
 		return &diskFile{File: f, size: size}, nil
 	}
+	if o.keep != nil {
+		f, _, err := o.keptFile(ctx, host, path, false, o.maxArchive)
+		if err != nil {
+			return nil, err
+		}
+		return f, nil
+	}
 	// A body that is cut is fetched again from its beginning.
 	for try := 1; ; try++ {
-		f, err := o.spool(ctx, o.remote(host, path))
+		f, err := o.spool(ctx, host, path)
 		if err == nil || try >= o.tries || ctx.Err() != nil || !errors.Is(err, errCut) {
 			return f, err
 		}
@@ -155,14 +208,29 @@ func (o *Origin) OpenAt(ctx context.Context, address string) (ReaderAtCloser, er
 	}
 }
 
+// stream asks for a file that is not kept. A folder's index may stand at a mirror by
+// its name.
+func (o *Origin) stream(ctx context.Context, host, path string, encoded bool, limit int64) (*answer, error) {
+	q := ask{at: o.remote(host, path), encoded: encoded, limit: limit, whole: !encoded}
+	a, err := o.get(ctx, q)
+	if errors.Is(err, ErrNotThere) && o.base != nil && isFolder(path) {
+		q.at = o.remote(host, path+"index.html")
+		a, err = o.get(ctx, q)
+	}
+	if err == nil {
+		o.visit.read(time.Now())
+	}
+	return a, err
+}
+
 // spool writes a body to a temporary file that has no name left where the system
 // allows that.
-func (o *Origin) spool(ctx context.Context, u *url.URL) (ReaderAtCloser, error) {
-	body, err := o.get(ctx, u, false, o.maxArchive)
+func (o *Origin) spool(ctx context.Context, host, path string) (ReaderAtCloser, error) {
+	a, err := o.stream(ctx, host, path, false, o.maxArchive)
 	if err != nil {
 		return nil, err
 	}
-	defer body.Close()
+	defer a.body.Close()
 	f, err := os.CreateTemp("", "plimsoll-feed-*")
 	if err != nil {
 		return nil, fmt.Errorf("making a temporary file: %v", err)
@@ -171,7 +239,7 @@ func (o *Origin) spool(ctx context.Context, u *url.URL) (ReaderAtCloser, error) 
 	if os.Remove(f.Name()) != nil {
 		d.remove = f.Name()
 	}
-	if d.size, err = io.Copy(f, body); err != nil {
+	if d.size, err = io.Copy(f, a.body); err != nil {
 		d.Close()
 		return nil, err
 	}
@@ -183,6 +251,7 @@ type diskFile struct {
 	*os.File
 	size   int64
 	remove string // name to remove on Close, if it still has one
+	sum    string // SHA-256 of a kept file
 }
 
 // Size in bytes.

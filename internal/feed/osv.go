@@ -57,7 +57,7 @@ func osvFeeds() []Feed {
 				var missing error
 				read := map[string]struct{}{}
 				for _, folder := range folders {
-					err := r.archive(ctx, o, osvHost+url.PathEscape(folder)+"/all.zip", isJSON, read, out)
+					err := r.folder(ctx, o, osvHost+url.PathEscape(folder)+"/", read, out)
 					if errors.Is(err, ErrNotThere) {
 						missing = err
 						continue
@@ -96,6 +96,9 @@ type osvParsed struct {
 	adv  *advisory.Advisory
 	skip string
 	bad  error
+	// id and modified are the record's own words, if it could be read.
+	id       string
+	modified time.Time
 }
 
 // archive reads a zip archive with a record in each entry that want accepts. Entries
@@ -146,6 +149,7 @@ func (r osvReader) parse(name string, data []byte, err error) osvParsed {
 		p.bad = fmt.Errorf("reading the record: %v", err)
 		return p
 	}
+	p.id, p.modified = rec.ID, rec.Modified.Time
 	switch {
 	case !isName(rec.ID):
 		p.bad = fmt.Errorf("its ID %.60q is not one", rec.ID)
