@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/plimsoll/plimsoll/internal/advisory"
+	"github.com/plimsoll/plimsoll/internal/version"
 )
 
 // The bounds of one record; more is refused, for the caller to quarantine.
@@ -62,13 +63,38 @@ type rating struct {
 	tenths         uint8
 }
 
-// statement is an advisory.Affected with its strings interned.
+// statement is an advisory.Affected with its strings interned. There are millions of
+// them, and nearly all have one range and no versions.
 type statement struct {
 	ecosystem, name, arch, module, stream uint32
 	state                                 advisory.State
 	severity                              advisory.Severity
-	ranges                                []interval
-	versions                              []uint32 // ascending, each once
+	single                                bool // only holds its range
+	only                                  [1]interval
+	more                                  *spans // if there are several ranges, or versions
+}
+
+// spans are what a statement has that is not a single range.
+type spans struct {
+	ranges   []interval
+	versions []uint32 // ascending, each once
+}
+
+func (s *statement) ranges() []interval {
+	switch {
+	case s.more != nil:
+		return s.more.ranges
+	case s.single:
+		return s.only[:]
+	}
+	return nil
+}
+
+func (s *statement) versions() []uint32 {
+	if s.more == nil {
+		return nil
+	}
+	return s.more.versions
 }
 
 type interval struct{ introduced, fixed, last uint32 }
@@ -101,8 +127,8 @@ func (b *Builder) Date(t time.Time) {
 // and it counts as withdrawn only if every copy is.
 //
 // Lists are sets: a lookup gives Aliases, Related and Versions sorted bytewise and
-// without doubles; Ranges stay as they are. Times are kept to the second. Scores are
-// computed from the CVSS vectors; ratings with an invalid vector are left out.
+// without doubles; Ranges stay as they are. A lookup gives times by their day. Scores
+// are computed from the CVSS vectors; ratings with an invalid vector are left out.
 //
 // An advisory without ID or Source, with an ecosystem of no or unprintable characters,
 // with a string over 4 KiB or a list over its bound is refused whole.
@@ -119,6 +145,7 @@ func (b *Builder) Add(a advisory.Advisory) error {
 		b.records[key] = r
 	}
 	b.mergeRecord(r, &a)
+	r.affected = grown(r.affected, len(a.Affected))
 	for i := range a.Affected {
 		r.affected = append(r.affected, b.statement(&a.Affected[i]))
 	}
@@ -128,6 +155,15 @@ func (b *Builder) Add(a advisory.Advisory) error {
 		r.tidyAt = 2 * len(r.affected)
 	}
 	return nil
+}
+
+// grown makes room for n more, and no more than that the first time: most records come
+// but once.
+func grown[T any](all []T, n int) []T {
+	if len(all) == 0 {
+		return make([]T, 0, n)
+	}
+	return slices.Grow(all, n)
 }
 
 func check(a *advisory.Advisory) error {
@@ -280,20 +316,24 @@ func (b *Builder) statement(f *advisory.Affected) statement {
 		state:     f.State,
 		severity:  min(f.Severity, advisory.SeverityCritical),
 	}
-	if len(f.Ranges) > 0 {
-		s.ranges = make([]interval, len(f.Ranges))
-		for i, v := range f.Ranges {
-			s.ranges[i] = interval{b.names.number(v.Introduced), b.names.number(v.Fixed), b.names.number(v.LastAffected)}
-		}
+	in := func(v version.Interval) interval {
+		return interval{b.names.number(v.Introduced), b.names.number(v.Fixed), b.names.number(v.LastAffected)}
 	}
-	if len(f.Versions) > 0 {
-		s.versions = make([]uint32, len(f.Versions))
-		for i, v := range f.Versions {
-			s.versions[i] = b.names.number(v)
+	if len(f.Versions) == 0 && len(f.Ranges) <= 1 {
+		if len(f.Ranges) == 1 {
+			s.single, s.only[0] = true, in(f.Ranges[0])
 		}
-		slices.Sort(s.versions)
-		s.versions = slices.Clip(slices.Compact(s.versions))
+		return s
 	}
+	s.more = &spans{ranges: make([]interval, len(f.Ranges)), versions: make([]uint32, len(f.Versions))}
+	for i, v := range f.Ranges {
+		s.more.ranges[i] = in(v)
+	}
+	for i, v := range f.Versions {
+		s.more.versions[i] = b.names.number(v)
+	}
+	slices.Sort(s.more.versions)
+	s.more.versions = slices.Clip(slices.Compact(s.more.versions))
 	return s
 }
 

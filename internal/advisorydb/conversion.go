@@ -19,7 +19,13 @@ type conversion struct {
 
 var conversions = []conversion{
 	{feed: "debian-oval", own: "debian-tracker"},
+	{feed: "osv-almalinux", own: "almalinux-errata"},
 	{feed: "osv-alpine", own: "alpine-secdb"},
+	{feed: "osv-chainguard", own: "chainguard-secdb"},
+	{feed: "osv-minimos", own: "minimos-secdb"},
+	{feed: "osv-photon-os", own: "photon-cve"},
+	{feed: "osv-rocky-linux", own: "rocky-apollo"},
+	{feed: "osv-wolfi", own: "wolfi-secdb"},
 	{feed: "osv-debian", own: "debian-tracker"},
 	{feed: "osv-debian", own: "debian-advisories"},
 	{feed: "osv-go", own: "go-vulndb"},
@@ -96,4 +102,46 @@ func (b *Builder) repeated(p published, r *record, st *statement) bool {
 		}
 	}
 	return false
+}
+
+// tellAliases gives the publishers' records the names that they have by a conversion:
+// databases in Alpine's form list a CVE and GitHub's name of it as if they were two
+// flaws, and the record that joins them is left out as a conversion. One that joins
+// several CVEs is not believed: these are flaws apart.
+func (b *Builder) tellAliases(p published, records []*record) {
+	for _, r := range records {
+		if len(r.related.list) > 0 {
+			continue
+		}
+		for _, o := range p.own[r.source] {
+			if strings.HasPrefix(b.names.list[r.id], o.prefix) {
+				b.tellAlias(o.source, r)
+			}
+		}
+	}
+}
+
+// tellAlias is tellAliases for one record and the source that it converts.
+func (b *Builder) tellAlias(source uint32, r *record) {
+	var same []*record // the publisher's, on this flaw
+	cves := 0
+	for _, id := range append([]uint32{r.id}, r.aliases.list...) {
+		if own := b.records[recordKey{source, id}]; own != nil {
+			same = append(same, own)
+			if strings.HasPrefix(b.names.list[id], "CVE-") {
+				cves++
+			}
+		}
+	}
+	if cves > 1 {
+		return
+	}
+	for _, own := range same {
+		for _, other := range same {
+			if other != own {
+				own.aliases.list = append(own.aliases.list, other.id)
+			}
+		}
+		own.aliases.list = sortedSet(own.aliases.list)
+	}
 }

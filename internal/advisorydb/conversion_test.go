@@ -1,6 +1,7 @@
 package advisorydb_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -20,6 +21,8 @@ func TestConversionsAreNoSecondOpinion(t *testing.T) {
 	for _, a := range []advisory.Advisory{
 		{Source: "debian-tracker", ID: "CVE-2024-1", Affected: in("Debian:12", "a")},
 		{Source: "osv-debian", ID: "DEBIAN-CVE-2024-1", Aliases: []string{"CVE-2024-1"}, Affected: append(in("Debian:12", "a"), in("Debian:10", "a")...)},
+		{Source: "debian-tracker", ID: "CVE-2024-3", Affected: in("Debian:12", "b")},
+		{Source: "osv-debian", ID: "CVE-2024-3", Aliases: []string{"CVE-2024-1"}, Affected: in("Debian:12", "b")},
 		{Source: "osv-debian", ID: "CVE-2024-2", Affected: in("Debian:12", "a")},
 		{Source: "osv-debian", ID: "DSA-1-1", Related: []string{"CVE-2024-1"}, Affected: in("Debian:12", "a")},
 		{Source: "redhat-csaf-advisories", ID: "RHSA-2024:1", Related: []string{"CVE-2024-1"}, Affected: in("Red Hat:9", "a")},
@@ -28,6 +31,13 @@ func TestConversionsAreNoSecondOpinion(t *testing.T) {
 		{Source: "suse-csaf", ID: "SUSE-SU-2024:1-1", Related: []string{"CVE-2024-1"}, Affected: in("SUSE:x", "a")},
 		{Source: "osv-suse", ID: "SUSE-SU-2024:1-1", Related: []string{"CVE-2024-1"}, Affected: in("SUSE:x", "a")},
 		{Source: "osv-npm", ID: "GHSA-1", Aliases: []string{"CVE-2024-1"}, Affected: in("Debian:12", "a")},
+		{Source: "rocky-apollo", ID: "RLSA-1", Related: []string{"CVE-2024-1"}, Affected: in("Rocky Linux:9", "a")},
+		{Source: "osv-rocky-linux", ID: "RLSA-1", Related: []string{"CVE-2024-1"}, Affected: append(in("Rocky Linux:9", "a"), in("Rocky Linux:8", "a")...)},
+		{Source: "osv-rocky-linux", ID: "RLSA-2", Aliases: []string{"RLSA-1"}, Related: []string{"CVE-2024-1"}, Affected: in("Rocky Linux:9", "a")},
+		{Source: "wolfi-secdb", ID: "CVE-2024-1", Affected: in("Wolfi", "a")},
+		{Source: "wolfi-secdb", ID: "GHSA-1", Affected: in("Wolfi", "a")},
+		{Source: "wolfi-secdb", ID: "GHSA-2", Affected: in("Wolfi", "a")},
+		{Source: "osv-wolfi", ID: "CGA-1", Aliases: []string{"CVE-2024-1", "GHSA-1", "GHSA-3"}, Affected: in("Wolfi", "a")},
 	} {
 		if err := b.Add(a); err != nil {
 			t.Fatal(err)
@@ -43,18 +53,24 @@ func TestConversionsAreNoSecondOpinion(t *testing.T) {
 	}
 	defer db.Close()
 	for ecosystem, want := range map[string][]string{
-		"Debian:12": {"debian-tracker CVE-2024-1", "osv-debian CVE-2024-2", "osv-debian DSA-1-1", "osv-npm GHSA-1"},
-		"Red Hat:9": {"osv-red-hat RHSA-2024:2", "redhat-csaf-advisories RHSA-2024:1"},
-		"Red Hat:8": {"osv-red-hat RHSA-2024:1"},
-		"SUSE:x":    {"suse-csaf SUSE-SU-2024:1-1"},
-		"Debian:10": {"osv-debian DEBIAN-CVE-2024-1"},
+		"Red Hat:9":     {"osv-red-hat RHSA-2024:2", "redhat-csaf-advisories RHSA-2024:1"},
+		"Red Hat:8":     {"osv-red-hat RHSA-2024:1"},
+		"SUSE:x":        {"suse-csaf SUSE-SU-2024:1-1"},
+		"Debian:10":     {"osv-debian DEBIAN-CVE-2024-1 =CVE-2024-1"},
+		"Rocky Linux:9": {"osv-rocky-linux RLSA-2 =RLSA-1", "rocky-apollo RLSA-1"},
+		"Rocky Linux:8": {"osv-rocky-linux RLSA-1"},
+		"Wolfi":         {"wolfi-secdb CVE-2024-1 =GHSA-1", "wolfi-secdb GHSA-1 =CVE-2024-1", "wolfi-secdb GHSA-2"},
 	} {
 		var got []string
 		for a, err := range db.Lookup(t.Context(), ecosystem, "a") {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got = append(got, a.Source+" "+a.ID)
+			said := a.Source + " " + a.ID
+			if len(a.Aliases) > 0 {
+				said += " =" + strings.Join(a.Aliases, "=")
+			}
+			got = append(got, said)
 		}
 		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("%s: %s", ecosystem, d)

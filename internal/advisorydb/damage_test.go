@@ -26,6 +26,7 @@ func small(t testing.TB) *Builder {
 			Published: date(2024, 1, 1+i%28), Modified: date(2024, 2, 1), URL: "https://example.org/",
 			Affected: []advisory.Affected{
 				{Ecosystem: "Debian:12", Package: fmt.Sprint("p", i/4), Arch: "amd64", Versions: []string{"1.0", "1.1"}},
+				{Ecosystem: "Debian:12", Package: fmt.Sprint("q", i/4), Arch: "amd64", Versions: []string{"1.0", "1.1"}},
 				{Ecosystem: "Debian:12", Package: "shared", Ranges: []version.Interval{{Introduced: "1", Fixed: fmt.Sprint(i)}, {Introduced: "2", LastAffected: "3"}}},
 			},
 		}
@@ -49,7 +50,7 @@ func small(t testing.TB) *Builder {
 // readAll asks a snapshot for everything and returns the first error.
 func readAll(db *DB) error {
 	for _, e := range db.Ecosystems() {
-		for _, name := range []string{"p0", "p3", "p9", "shared", "none", "", "zz"} {
+		for _, name := range []string{"p0", "p3", "p9", "q3", "q9", "shared", "none", "", "zz"} {
 			if _, err := lookup(db, e, name); err != nil {
 				return err
 			}
@@ -95,7 +96,7 @@ func TestDamageEverywhere(t *testing.T) {
 		}
 		defer db.Close()
 		var s strings.Builder
-		for _, name := range []string{"p0", "p9", "shared", "none"} {
+		for _, name := range []string{"p0", "p9", "q0", "q9", "shared", "none"} {
 			got, err := lookup(db, "Debian:12", name)
 			if err != nil {
 				return "", err
@@ -411,7 +412,7 @@ func FuzzShard(f *testing.F) {
 			if err := s.parse(b); err != nil {
 				return
 			}
-			for _, key := range []string{"p0", "p3", "shared", "", "CVE-2024-37", "GHSA-2345-6789-cfgh", "none", "pkg:golang/a.example/web", "pkg:oci/web"} {
+			for _, key := range []string{"p0", "p3", "q0", "q3", "shared", "", "CVE-2024-37", "GHSA-2345-6789-cfgh", "none", "pkg:golang/a.example/web", "pkg:oci/web"} {
 				body, ok, err := s.find(key)
 				if err != nil || !ok {
 					continue

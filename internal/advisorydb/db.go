@@ -263,7 +263,8 @@ func (db *DB) lookup(ctx context.Context, slot *shardSlot, ecosystem, name strin
 }
 
 // Enrich gives what is known of a flaw apart from any package, by any of its IDs:
-// CVE-…, GHSA-…, or an advisory's own. It reports false if nothing is known of it.
+// CVE-…, GHSA-…, or an advisory's own; of an errata record, which is no flaw, its
+// summary and ratings. It reports false if nothing is known of it.
 // What is returned belongs to the caller.
 func (db *DB) Enrich(ctx context.Context, id string) (advisory.Enrichment, bool, error) {
 	var e advisory.Enrichment

@@ -230,7 +230,8 @@ func mergeWalk(ctx context.Context, a, b *walker, emit func(string) bool) error 
 // walker goes through the keys of a table in order, with the sum of each.
 type walker struct {
 	s     *shard
-	block uint64
+	block uint64 // the next one
+	from  uint64 // where the present one begins in the table's data
 	c     cursor
 	n     uint64
 	key   []byte
@@ -264,19 +265,29 @@ func (w *walker) next() error {
 			}
 			return nil
 		}
-		b, err := w.s.block(w.block)
+		b, from, err := w.s.block(w.block)
 		if err != nil {
 			return w.s.wrap(err)
 		}
-		w.c, w.block, w.key = cursor{b: b}, w.block+1, w.key[:0]
+		w.c, w.from, w.block, w.key = cursor{b: b}, from, w.block+1, w.key[:0]
 	}
-	keep, size := w.c.uvarint(), w.c.uvarint()
-	rest := w.c.take(size)
-	body := w.c.take(w.c.uvarint())
-	if w.c.bad || keep > uint64(len(w.key)) || keep+size > maxString {
+	keep, size := w.c.front()
+	enc := w.c.take(size)
+	at := uint64(w.c.at)
+	body, back := w.c.body()
+	if w.c.bad || keep > uint64(len(w.key)) {
 		return w.s.wrap(damaged("a block of the table is cut short"))
 	}
-	w.key = append(w.key[:keep], rest...)
+	var ok bool
+	if w.key, ok = expand(w.key[:keep], w.s.symbols, enc); !ok || len(w.key) > maxString {
+		return w.s.wrap(damaged("a key of the table is damaged"))
+	}
+	if back > 0 {
+		var err error
+		if body, err = w.s.bodyAt(w.from+at, back); err != nil {
+			return w.s.wrap(err)
+		}
+	}
 	w.body, w.sum = body, body
 	if w.s.info.Kind == KindPackages {
 		var err error
@@ -362,6 +373,8 @@ func (h *hasher) number(n uint64) {
 	h.byte(byte(n))
 }
 
+func (h *hasher) day(t time.Time) { h.number(uint64(t.Unix() / (24 * 60 * 60))) }
+
 func (h *hasher) string(s string) {
 	h.number(uint64(len(s)))
 	for i := range len(s) {
@@ -377,8 +390,8 @@ func contentHash(a *advisory.Advisory) uint64 {
 	h.string(a.ID)
 	h.string(a.URL)
 	h.number(uint64(a.Severity))
-	h.number(uint64(a.Published.Unix()))
-	h.number(uint64(a.Withdrawn.Unix()))
+	h.day(a.Published)
+	h.day(a.Withdrawn)
 	for _, list := range [...][]string{a.Aliases, a.Related} {
 		h.number(uint64(len(list)))
 		for _, s := range list {
@@ -419,12 +432,12 @@ func (w *shardWriter) hash(r *record) hasher {
 	h.string(list[r.id])
 	h.string(list[r.url])
 	h.number(uint64(r.severity))
-	h.number(uint64(r.published.Unix()))
+	h.day(r.published)
 	withdrawn := r.withdrawn
 	if r.standing {
 		withdrawn = time.Time{}
 	}
-	h.number(uint64(withdrawn.Unix()))
+	h.day(withdrawn)
 	for _, set := range [...][]uint32{r.aliases.list, r.related.list} {
 		h.number(uint64(len(set)))
 		for _, n := range set {
@@ -446,14 +459,14 @@ func (w *shardWriter) hashStatement(h *hasher, s *statement) {
 	h.string(list[s.arch])
 	h.string(list[s.module])
 	h.string(list[s.stream])
-	h.number(uint64(len(s.ranges)))
-	for _, r := range s.ranges {
+	h.number(uint64(len(s.ranges())))
+	for _, r := range s.ranges() {
 		h.string(list[r.introduced])
 		h.string(list[r.fixed])
 		h.string(list[r.last])
 	}
-	h.number(uint64(len(s.versions)))
-	for _, v := range s.versions {
+	h.number(uint64(len(s.versions())))
+	for _, v := range s.versions() {
 		h.string(list[v])
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os/exec"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -95,6 +96,10 @@ func TestDiff(t *testing.T) {
 // not, all or nothing would seem to change.
 func TestContentHash(t *testing.T) {
 	b := small(t)
+	if err := b.Add(advisory.Advisory{ID: "CVE-2024-9999", Source: "osv-debian", Published: date(2024, 1, 1).Add(13 * time.Hour), Withdrawn: date(2025, 1, 1).Add(time.Hour),
+		Affected: []advisory.Affected{{Ecosystem: "Debian:12", Package: "p0"}}}); err != nil {
+		t.Fatal(err)
+	}
 	db := open(t, b, t.TempDir())
 	for i := range db.slots {
 		slot := &db.slots[i]

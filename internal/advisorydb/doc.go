@@ -23,22 +23,26 @@
 //	header   magic, format, kind, file size, nine sections (offset, length),
 //	         CRC of the page sums, CRC of the header          (104 bytes)
 //	sums     CRC-32C of each 4 KiB of the body
-//	body     meta       ecosystem, packages, records
-//	         strings    sorted, front-coded, 8 to a group
+//	body     meta       ecosystem, packages, records, symbols
+//	         strings    sorted, front-coded, in symbols, 8 to a group
 //	         shapes     of identifiers: "CVE-2024-" and a number
-//	         origins    of records: source, severity, form of the URL
-//	         contexts   of statements: state, severity, arch, module, stream
+//	         origins    of records: source, severity, frame of the URL, what is there;
+//	                    of flaws: ratings
+//	         contexts   of statements: state, severity, arch, module, stream;
+//	                    of flaws: severity, its source, what is there
 //	         records    16 to a group, ordered by the first package they are about
 //	         table      keys (package names or flaw IDs), sorted, front-coded, in
-//	                    blocks of about 1 KiB with an index of separators
+//	                    symbols, in blocks of about 1 KiB with an index of separators
 //	         bloom      which keys are not here, so that a miss reads no block
 //	         hashes     of all that is said of each package, so that two shards are
 //	                    compared without reading what did not change
 //
 // A package's statements follow its name in the table, ordered by source and ID; each
 // names its record by the distance from the one before and its versions by the
-// distance in the strings. What is read together lies together: looking up a package
-// touches a block of the table and a few pages of records and strings.
+// distance in the strings. Packages of which the same is said share one body. What is
+// read together lies together: looking up a package touches a block of the table and a
+// few pages of records and strings. Nothing is compressed as a whole; what repeats
+// is written short in its place, so that it is read without unpacking anything else.
 //
 // # Promises
 //

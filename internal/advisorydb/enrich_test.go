@@ -25,7 +25,8 @@ func TestEnrich(t *testing.T) {
 		{ID: "GHSA-2345-6789-cfgh", Source: "osv-npm", Aliases: []string{"CVE-2024-1"}, Summary: "A \x1b[31mtitle\n of  it\u202e", Severity: advisory.SeverityMedium,
 			CVSS: []advisory.CVSS{{Vector: high40}, {Vector: "CVSS:3.1/nonsense"}}, Published: date(2024, 2, 1)},
 		{ID: "CVE-2024-1", Source: "osv-debian", Summary: "a long description", Severity: advisory.SeverityLow, Published: date(2024, 1, 1)},
-		{ID: "DSA-1-1", Source: "osv-debian", Related: []string{"CVE-2024-1", "CVE-2024-2"}, Severity: advisory.SeverityCritical, Summary: "update for it"},
+		{ID: "DSA-1-1", Source: "osv-debian", Related: []string{"CVE-2024-1", "CVE-2024-2"}, Severity: advisory.SeverityCritical, Summary: "update for it",
+			CVSS: []advisory.CVSS{{Vector: medium31}}, Published: date(2024, 1, 1)},
 		{ID: "CVE-2024-3", Source: "odd", CVSS: []advisory.CVSS{{Vector: medium20}}},
 	} {
 		if err := b.Add(a); err != nil {
@@ -51,7 +52,7 @@ func TestEnrich(t *testing.T) {
 			CVSS: ratings, Exploited: &advisory.Exploited{Added: "2024-03-01", Due: "2024-03-20", Ransomware: true},
 			SSVC: &advisory.SSVC{Exploitation: "poc", Automatable: true, TechnicalImpact: "total", Date: "2024-05-03"}},
 		"GHSA-2345-6789-cfgh": {Summary: "A [31mtitle of it", Published: date(2024, 2, 1), Severity: advisory.SeverityMedium, SeveritySource: "osv-npm", CVSS: ratings[:1]},
-		"DSA-1-1":             {Summary: "update for it", Severity: advisory.SeverityCritical, SeveritySource: "osv-debian"},
+		"DSA-1-1":             {Summary: "update for it", Severity: advisory.SeverityMedium, SeveritySource: "osv-debian", CVSS: []advisory.CVSS{{Vector: medium31, Score: 5.3, Source: "osv-debian"}}},
 		"CVE-2024-3":          {Severity: advisory.SeverityMedium, SeveritySource: "odd", CVSS: []advisory.CVSS{{Vector: medium20, Score: 5, Source: "odd"}}},
 		"CVE-2024-4":          {EPSS: &advisory.EPSS{Score: 0.97354, Percentile: 0.99912, Date: "2024-05-01"}},
 		"CVE-2024-5":          {EPSS: &advisory.EPSS{Score: 1. / 3, Percentile: 1}, Summary: strings.Repeat("é", 148) + "…"},

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -231,6 +232,9 @@ func (f *flaw) sortRatings(in *interner, ranks func(source string) int) {
 
 // gatherFlaws unites explicit enrichments with what the records say. The builder must
 // have been renumbered.
+//
+// An errata record is no flaw: its date and its publisher's word on how severe it is
+// are not those of the flaws it fixes, and stand with its statements.
 func (b *Builder) gatherFlaws() map[uint32]*flaw {
 	all := make(map[uint32]*flaw, len(b.flaws)+len(b.records))
 	for id, f := range b.flaws {
@@ -238,23 +242,37 @@ func (b *Builder) gatherFlaws() map[uint32]*flaw {
 		c.cvss, c.words = slices.Clone(f.cvss), slices.Clone(f.words)
 		all[id] = &c
 	}
-	tell := func(id uint32, r *record) {
+	of := func(id uint32) *flaw {
 		f := all[id]
 		if f == nil {
 			f = &flaw{}
 			all[id] = f
 		}
-		source := b.names.list[r.source]
-		f.say(source, r.severity)
-		f.summarise(source, r.summary)
-		f.published = earliest(f.published, r.published)
+		return f
+	}
+	rate := func(f *flaw, r *record) {
 		for _, v := range r.cvss {
 			if !slices.Contains(f.cvss, v) {
 				f.cvss = b.insertRating(f.cvss, v)
 			}
 		}
 	}
+	tell := func(id uint32, r *record) {
+		f, source := of(id), b.names.list[r.source]
+		f.say(source, r.severity)
+		f.summarise(source, r.summary)
+		f.published = earliest(f.published, r.published)
+		rate(f, r)
+	}
 	for _, r := range b.records {
+		if len(r.related.list) > 0 {
+			for _, id := range append([]uint32{r.id}, r.aliases.list...) {
+				f := of(id)
+				f.summarise(b.names.list[r.source], r.summary)
+				rate(f, r)
+			}
+			continue
+		}
 		tell(r.id, r)
 		for _, alias := range r.aliases.list {
 			if alias != r.id && alias != 0 {
@@ -268,21 +286,69 @@ func (b *Builder) gatherFlaws() map[uint32]*flaw {
 // What a flaw has, as bits of its flags.
 const (
 	flawPublished = 1 << iota
-	flawSeverity
 	flawCVSS
 	flawExploited
 	flawRansomware
 	flawSSVC
 )
 
-// appendFlaw writes what a flaw has but for EPSS and text.
-func (f *flaw) appendFlaw(dst []byte, sev advisory.Severity, by string, in *interner, ref func(string) uint64) []byte {
+// flawLists are what many flaws of a shard have in common. They are filled in a first
+// round over all flaws, which counts uses, and numbered for a second.
+type flawLists struct {
+	strs, contexts map[string]uint64
+	ratings        map[flawRating]uint64
+	counting       bool
+}
+
+// flawRating is a rating as many flaws have it.
+type flawRating struct {
+	vector, source string
+	tenths         byte
+}
+
+func newFlawLists() *flawLists {
+	return &flawLists{strs: map[string]uint64{}, contexts: map[string]uint64{}, ratings: map[flawRating]uint64{}, counting: true}
+}
+
+func place[K comparable](l *flawLists, in map[K]uint64, k K) uint64 {
+	if l.counting {
+		in[k]++
+	}
+	return in[k]
+}
+
+func (l *flawLists) str(s string) uint64 { return place(l, l.strs, s) }
+
+// number ends the counting and gives the strings: these are numbered by their order,
+// the others by their use.
+func (l *flawLists) number() []string {
+	for r := range l.ratings {
+		l.str(r.vector)
+		l.str(r.source)
+	}
+	l.counting = false
+	strs := slices.Sorted(maps.Keys(l.strs))
+	for i, s := range strs {
+		l.strs[s] = uint64(i)
+	}
+	l.contexts = byUse(l.contexts, strings.Compare)
+	l.ratings = byUse(l.ratings, func(a, b flawRating) int {
+		return cmp.Or(strings.Compare(a.vector, b.vector), strings.Compare(a.source, b.source), cmp.Compare(a.tenths, b.tenths))
+	})
+	return strs
+}
+
+func (l *flawLists) rating(r flawRating) []byte {
+	b := binary.AppendUvarint([]byte{r.tenths}, l.str(r.vector))
+	return binary.AppendUvarint(b, l.str(r.source))
+}
+
+// appendFlaw writes what a flaw has but for EPSS and text; nothing if that is nothing.
+// Its context is flags, severity and the source of that.
+func (f *flaw) appendFlaw(dst []byte, sev advisory.Severity, by string, in *interner, lists *flawLists) []byte {
 	var flags byte
 	if !f.published.IsZero() {
 		flags |= flawPublished
-	}
-	if sev != advisory.SeverityUnknown {
-		flags |= flawSeverity
 	}
 	if len(f.cvss) > 0 {
 		flags |= flawCVSS
@@ -296,29 +362,26 @@ func (f *flaw) appendFlaw(dst []byte, sev advisory.Severity, by string, in *inte
 	if f.ssvc != nil {
 		flags |= flawSSVC
 	}
-	dst = append(dst, flags)
-	if flags&flawPublished != 0 {
-		dst = appendInstant(dst, f.published)
+	if flags == 0 && sev == advisory.SeverityUnknown {
+		return dst
 	}
-	if flags&flawSeverity != 0 {
-		dst = append(dst, byte(sev))
-		dst = binary.AppendUvarint(dst, ref(by))
+	dst = binary.AppendUvarint(dst, place(lists, lists.contexts, string([]byte{flags, byte(sev)})+by))
+	if flags&flawPublished != 0 {
+		dst = appendDay(dst, dayOf(f.published))
 	}
 	if flags&flawCVSS != 0 {
 		dst = binary.AppendUvarint(dst, uint64(len(f.cvss)))
 		for _, v := range f.cvss {
-			dst = binary.AppendUvarint(dst, ref(in.list[v.vector]))
-			dst = append(dst, v.tenths)
-			dst = binary.AppendUvarint(dst, ref(in.list[v.source]))
+			dst = binary.AppendUvarint(dst, place(lists, lists.ratings, flawRating{in.list[v.vector], in.list[v.source], v.tenths}))
 		}
 	}
 	if flags&flawExploited != 0 {
-		dst = binary.AppendUvarint(dst, ref(f.exploited.Added))
-		dst = binary.AppendUvarint(dst, ref(f.exploited.Due))
+		dst = binary.AppendUvarint(dst, lists.str(f.exploited.Added))
+		dst = binary.AppendUvarint(dst, lists.str(f.exploited.Due))
 	}
 	if flags&flawSSVC != 0 {
 		dst = append(dst, ssvcByte(f.ssvc))
-		dst = binary.AppendUvarint(dst, ref(f.ssvc.Date))
+		dst = binary.AppendUvarint(dst, lists.str(f.ssvc.Date))
 	}
 	return dst
 }
@@ -326,43 +389,53 @@ func (f *flaw) appendFlaw(dst []byte, sev advisory.Severity, by string, in *inte
 // readFlaw is the reverse of appendFlaw.
 func (s *shard) readFlaw(body []byte, e *advisory.Enrichment) error {
 	c := cursor{b: body}
-	flags := c.byte()
-	var err error
-	str := func() (v string) {
-		if err == nil && !c.bad {
-			v, err = s.string(c.uvarint())
-		}
-		return v
+	context, err := s.item(&s.context, c.uvarint())
+	if err != nil {
+		return err
 	}
+	flags := context.byte()
+	e.Severity = advisory.Severity(context.byte())
+	e.SeveritySource = string(context.rest())
 	if flags&flawPublished != 0 {
-		e.Published = c.instant()
-	}
-	if flags&flawSeverity != 0 {
-		e.Severity = advisory.Severity(c.byte())
-		e.SeveritySource = str()
+		e.Published = dayTime(c.day())
 	}
 	if flags&flawCVSS != 0 {
 		e.CVSS = make([]advisory.CVSS, c.count())
 		for i := range e.CVSS {
+			rating, err := s.item(&s.origins, c.uvarint())
+			if err != nil {
+				return err
+			}
 			v := &e.CVSS[i]
-			v.Vector = str()
-			v.Score = float64(c.byte()) / 10
-			v.Source = str()
+			v.Score = float64(rating.byte()) / 10
+			if v.Vector, err = s.string(rating.uvarint()); err != nil {
+				return err
+			}
+			if v.Source, err = s.string(rating.uvarint()); err != nil {
+				return err
+			}
+			c.bad = c.bad || rating.bad
 		}
 	}
 	if flags&flawExploited != 0 {
 		e.Exploited = &advisory.Exploited{Ransomware: flags&flawRansomware != 0}
-		e.Exploited.Added = str()
-		e.Exploited.Due = str()
+		if e.Exploited.Added, err = s.string(c.uvarint()); err != nil {
+			return err
+		}
+		if e.Exploited.Due, err = s.string(c.uvarint()); err != nil {
+			return err
+		}
 	}
 	if flags&flawSSVC != 0 {
 		e.SSVC = ssvcOf(c.byte())
-		e.SSVC.Date = str()
+		if e.SSVC.Date, err = s.string(c.uvarint()); err != nil {
+			return err
+		}
 	}
-	if c.bad && err == nil {
-		err = damaged("what is known of a flaw is cut short")
+	if c.bad || context.bad {
+		return damaged("what is known of a flaw is cut short")
 	}
-	return err
+	return nil
 }
 
 // epssUnit is the fineness of published EPSS figures.

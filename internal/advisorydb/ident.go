@@ -124,10 +124,10 @@ type idChain struct {
 // appendTo writes the next identifier: shape 0 is one without shape, whose num is
 // its place in the strings.
 func (ch *idChain) appendTo(dst []byte, shape, num uint64) []byte {
-	dst = binary.AppendUvarint(dst, shape)
 	if shape != 0 && shape == ch.shape {
-		dst = binary.AppendUvarint(dst, zigzag(int64(num-ch.num)))
+		dst = binary.AppendUvarint(dst, zigzag(int64(num-ch.num))<<1)
 	} else {
+		dst = binary.AppendUvarint(dst, shape<<1|1)
 		dst = binary.AppendUvarint(dst, num)
 	}
 	ch.shape, ch.num = shape, num
@@ -135,9 +135,9 @@ func (ch *idChain) appendTo(dst []byte, shape, num uint64) []byte {
 }
 
 func (ch *idChain) read(c *cursor) {
-	shape, num := c.uvarint(), c.uvarint()
-	if shape != 0 && shape == ch.shape {
-		num = ch.num + uint64(unzigzag(num))
+	if v := c.uvarint(); v&1 == 0 {
+		ch.num += uint64(unzigzag(v >> 1))
+	} else {
+		ch.shape, ch.num = v>>1, c.uvarint()
 	}
-	ch.shape, ch.num = shape, num
 }

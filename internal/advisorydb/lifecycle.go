@@ -42,9 +42,9 @@ func (b *Builder) lifecycleJob() job {
 	}
 	return func() (Shard, []byte, error) {
 		return sharedShard(KindLifecycle, "", slices.Sorted(maps.Keys(b.lifecycles)), func(key string) string { return key },
-			func(key string, ref func(string) uint64) []byte {
+			func(key string, lists *flawLists) []byte {
 				e := b.lifecycles[key]
-				return binary.AppendUvarint(binary.AppendUvarint(nil, ref(e.End)), ref(e.Extended))
+				return binary.AppendUvarint(binary.AppendUvarint(nil, lists.str(e.End)), lists.str(e.Extended))
 			})
 	}
 }

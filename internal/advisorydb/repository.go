@@ -42,11 +42,11 @@ func (b *Builder) Repository(id string, cpes []string) error {
 func (b *Builder) repositoriesJob() job {
 	in, repos := &b.names, b.repos
 	return func() (Shard, []byte, error) {
-		return sharedShard(KindRepositories, "", slices.Sorted(maps.Keys(repos)), func(id uint32) string { return in.list[id] }, func(id uint32, ref func(string) uint64) []byte {
+		return sharedShard(KindRepositories, "", slices.Sorted(maps.Keys(repos)), func(id uint32) string { return in.list[id] }, func(id uint32, lists *flawLists) []byte {
 			out := binary.AppendUvarint(nil, uint64(len(repos[id])))
 			var last uint64
 			for _, c := range repos[id] {
-				at := ref(in.list[c])
+				at := lists.str(in.list[c])
 				out = binary.AppendUvarint(out, at-last)
 				last = at
 			}

@@ -85,31 +85,54 @@ func reseal(b []byte) {
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // appendStrings lays out sorted strings: their count, the offset of each group, the
-// groups. In a group each string is what it shares with the one before and the rest.
-func appendStrings(dst []byte, sorted []string) []byte {
-	var data []byte
+// groups. In a group each string is what it shares with the one before and the rest,
+// in symbols.
+func appendStrings(dst []byte, sorted []string, y *symbols) []byte {
+	var data, enc []byte
 	offs := make([]uint32, 0, len(sorted)/stringGroup+1)
 	for i, s := range sorted {
-		n := 0
 		if i%stringGroup == 0 {
 			offs = append(offs, uint32(len(data)))
-		} else {
-			n = shared(sorted[i-1], s)
 		}
-		data = binary.AppendUvarint(data, uint64(n))
-		data = appendString(data, s[n:])
+		n := stringKeep(sorted, i)
+		enc = y.append(enc[:0], s[n:])
+		data = appendFront(data, n, len(enc))
+		data = append(data, enc...)
 	}
 	return appendGroups(dst, len(sorted), offs, data)
 }
 
-// appendList lays out items that are found by number, group of them to an offset.
-func appendList(dst []byte, items [][]byte, group int) []byte {
-	var data []byte
-	offs := make([]uint32, 0, len(items)/group+1)
-	for i, it := range items {
-		if i%group == 0 {
-			offs = append(offs, uint32(len(data)))
+// stringKeep tells how much string i shares with the one before it in its group.
+func stringKeep(sorted []string, i int) int {
+	if i%stringGroup == 0 {
+		return 0
+	}
+	return shared(sorted[i-1], sorted[i])
+}
+
+// shardSymbols chooses the symbols for a shard's strings and keys by what is left of
+// them beside what they share with the one before.
+func shardSymbols(sorted, keys []string) *symbols {
+	rests := make([]string, 0, len(sorted)+len(keys))
+	for i, s := range sorted {
+		rests = append(rests, s[stringKeep(sorted, i):])
+	}
+	for i, k := range keys {
+		n := 0
+		if i > 0 {
+			n = shared(keys[i-1], k)
 		}
+		rests = append(rests, k[n:])
+	}
+	return learnSymbols(rests)
+}
+
+// appendList lays out items that are found by number, each by its offset.
+func appendList(dst []byte, items [][]byte) []byte {
+	var data []byte
+	offs := make([]uint32, len(items))
+	for i, it := range items {
+		offs[i] = uint32(len(data))
 		data = binary.AppendUvarint(data, uint64(len(it)))
 		data = append(data, it...)
 	}
@@ -128,9 +151,14 @@ func appendGroups(dst []byte, count int, offs []uint32, data []byte) []byte {
 // of separators; for each block the offsets of its data and of its separator; separators;
 // blocks. A block's separator is the shortest string that is over every key before it
 // and not over its first.
-func appendTable(dst []byte, keys []string, bodies [][]byte) []byte {
-	var index, seps, data []byte
+//
+// Before a body goes twice its length. One that stood before, as binary packages of one
+// source often say the same, is left out; then there goes twice the distance back to
+// it and 1.
+func appendTable(dst []byte, keys []string, bodies [][]byte, y *symbols) []byte {
+	var index, seps, data, enc []byte
 	blocks, start := 0, 0
+	places := make(map[string]int)
 	for i, k := range keys {
 		n := 0
 		if i == 0 || len(data)-start >= blockTarget {
@@ -148,10 +176,17 @@ func appendTable(dst []byte, keys []string, bodies [][]byte) []byte {
 		} else {
 			n = shared(keys[i-1], k)
 		}
-		data = binary.AppendUvarint(data, uint64(n))
-		data = appendString(data, k[n:])
-		data = binary.AppendUvarint(data, uint64(len(bodies[i])))
-		data = append(data, bodies[i]...)
+		enc = y.append(enc[:0], k[n:])
+		data = appendFront(data, n, len(enc))
+		data = append(data, enc...)
+		body := bodies[i]
+		if at, ok := places[string(body)]; ok && len(body) > 3 {
+			data = binary.AppendUvarint(data, uint64(len(data)-at)<<1|1)
+			continue
+		}
+		places[string(body)] = len(data)
+		data = binary.AppendUvarint(data, uint64(len(body))<<1)
+		data = append(data, body...)
 	}
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(blocks))
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(keys)))
@@ -159,4 +194,26 @@ func appendTable(dst []byte, keys []string, bodies [][]byte) []byte {
 	dst = append(dst, index...)
 	dst = append(dst, seps...)
 	return append(dst, data...)
+}
+
+// appendRecords lays out records in groups: each is an identifier in a chain over its
+// group, the place of its origin, and what else it has. Twice the place goes before
+// one that has nothing else; else that and 1, and the length of the rest.
+func appendRecords(dst []byte, heads [][]byte, origins []uint64, rests [][]byte) []byte {
+	var data []byte
+	offs := make([]uint32, 0, len(heads)/recordGroup+1)
+	for i := range heads {
+		if i%recordGroup == 0 {
+			offs = append(offs, uint32(len(data)))
+		}
+		data = append(data, heads[i]...)
+		if len(rests[i]) == 0 {
+			data = binary.AppendUvarint(data, origins[i]<<1)
+			continue
+		}
+		data = binary.AppendUvarint(data, origins[i]<<1|1)
+		data = binary.AppendUvarint(data, uint64(len(rests[i])))
+		data = append(data, rests[i]...)
+	}
+	return appendGroups(dst, len(heads), offs, data)
 }

@@ -20,6 +20,7 @@ type shard struct {
 	// checked has a bit for each page whose sum was found right.
 	checked []atomic.Uint32
 	secs    [numSections]section
+	symbols [][]byte
 	strings group
 	shapes  group
 	origins group
@@ -148,6 +149,13 @@ func (s *shard) frames() error {
 	packages, records := c.uvarint(), c.uvarint()
 	if c.bad || ecosystem != s.info.Ecosystem || packages != uint64(s.info.Packages) || records != uint64(s.info.Records) {
 		return damaged("its ecosystem or its counts are not those of the manifest")
+	}
+	for c.at < len(c.b) {
+		symbol := c.take(c.uvarint())
+		if c.bad || len(symbol) > maxSymbol || len(s.symbols) == maxSymbols {
+			return damaged("its symbols are cut short")
+		}
+		s.symbols = append(s.symbols, symbol)
 	}
 	for _, g := range []struct {
 		into *group
@@ -297,12 +305,15 @@ func (s *shard) appendString(dst []byte, i uint64) ([]byte, error) {
 	c := cursor{b: b}
 	start := uint64(len(dst))
 	for range n + 1 {
-		keep, size := c.uvarint(), c.uvarint()
+		keep, size := c.front()
 		rest := c.take(size)
-		if c.bad || keep > uint64(len(dst))-start || keep+size > maxString {
+		if c.bad || keep > uint64(len(dst))-start || size > 2*maxString {
 			return dst[:start], damaged("a string is cut short")
 		}
-		dst = append(dst[:start+keep], rest...)
+		var ok bool
+		if dst, ok = expand(dst[:start+keep], s.symbols, rest); !ok || uint64(len(dst))-start > maxString {
+			return dst[:start], damaged("a string is cut short")
+		}
 	}
 	return dst, nil
 }
@@ -344,7 +355,7 @@ func (s *shard) find(key string) (body []byte, ok bool, err error) {
 			hi = mid
 		}
 	}
-	block, err := s.block(lo)
+	block, from, err := s.block(lo)
 	if err != nil {
 		return nil, false, err
 	}
@@ -352,10 +363,12 @@ func (s *shard) find(key string) (body []byte, ok bool, err error) {
 	// need be put together: same is what key shares with the last one below it.
 	c := cursor{b: block}
 	same := uint64(0)
+	var room [128]byte
 	for first := true; c.at < len(c.b); first = false {
-		keep := c.uvarint()
-		rest := c.take(c.uvarint())
-		body := c.take(c.uvarint())
+		keep, size := c.front()
+		enc := c.take(size)
+		at := c.at
+		body, back := c.body()
 		if c.bad || first && keep != 0 {
 			return nil, false, damaged("a block of the table is cut short")
 		}
@@ -365,16 +378,51 @@ func (s *shard) find(key string) (body []byte, ok bool, err error) {
 		if keep < same {
 			return nil, false, nil
 		}
+		rest, ok := expand(room[:0], s.symbols, enc)
+		if !ok {
+			return nil, false, damaged("a key of the table is damaged")
+		}
 		n := uint64(shared(rest, key[same:]))
 		same += n
 		switch {
 		case n == uint64(len(rest)) && same == uint64(len(key)):
-			return body, true, nil
+			if back > 0 {
+				body, err = s.bodyAt(from+uint64(at), back)
+			}
+			return body, err == nil, err
 		case n < uint64(len(rest)) && (same == uint64(len(key)) || rest[n] > key[same]):
 			return nil, false, nil
 		}
 	}
 	return nil, false, nil
+}
+
+// body reads a body of the table, or how far back it is.
+func (c *cursor) body() (body []byte, back uint64) {
+	v := c.uvarint()
+	if v&1 != 0 {
+		return nil, v >> 1
+	}
+	return c.take(v >> 1), 0
+}
+
+// bodyAt reads the body that stands back bytes before at in the table.
+func (s *shard) bodyAt(at, back uint64) ([]byte, error) {
+	if back > at {
+		return nil, damaged("a body of the table lies outside")
+	}
+	from := at - back
+	b, err := s.within(s.table.data, from, min(from+binary.MaxVarintLen64, at))
+	if err != nil {
+		return nil, err
+	}
+	c := cursor{b: b}
+	v := c.uvarint()
+	from += uint64(c.at)
+	if c.bad || v&1 != 0 || v>>1 > at-from {
+		return nil, damaged("a body of the table is cut short")
+	}
+	return s.within(s.table.data, from, from+v>>1)
 }
 
 func (s *shard) separator(i uint64) ([]byte, error) {
@@ -385,12 +433,14 @@ func (s *shard) separator(i uint64) ([]byte, error) {
 	return s.within(s.table.seps, from, to)
 }
 
-func (s *shard) block(i uint64) ([]byte, error) {
+// block gives a block of the table and where in its data it begins.
+func (s *shard) block(i uint64) (b []byte, from uint64, err error) {
 	from, to, err := s.indexPair(i, 0, s.table.data.size)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return s.within(s.table.data, from, to)
+	b, err = s.within(s.table.data, from, to)
+	return b, from, err
 }
 
 // indexPair reads one of the two offsets of block i and the same of the next.

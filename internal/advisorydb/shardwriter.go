@@ -11,7 +11,7 @@ import (
 // entry is one statement on its way into a shard.
 type entry struct {
 	name   uint32
-	record int // among those of the shard
+	record uint32 // among those of the shard
 	*statement
 }
 
@@ -37,13 +37,16 @@ func packagesShard(in *interner, ecosystem string, records []*record, entries []
 	records = byFirstUse(records, entries)
 	w := shardWriter{in: in, records: records, entries: entries}
 	w.collect()
-	items := make([][]byte, len(records))
+	heads, rests := make([][]byte, len(records)), make([][]byte, len(records))
+	places := make([]uint64, len(records))
 	var own idChain
 	for i, r := range records {
 		if i%recordGroup == 0 {
 			own = idChain{}
 		}
-		items[i] = w.record(r, &own)
+		heads[i] = w.appendID(nil, &own, r.id)
+		origin, flags := w.origin(r)
+		places[i], rests[i] = w.origins[origin], w.record(r, flags)
 	}
 	var keys []string
 	var bodies [][]byte
@@ -57,13 +60,15 @@ func packagesShard(in *interner, ecosystem string, records []*record, entries []
 		rest = rest[n:]
 	}
 	var parts [numSections][]byte
-	parts[secMeta] = appendMeta(ecosystem, len(keys), len(records))
-	parts[secStrings] = appendStrings(nil, slices.Sorted(maps.Keys(w.refs)))
-	parts[secShapes] = appendList(nil, inOrder(w.shapes, func(s idShape) []byte { return s.append(nil) }), 1)
-	parts[secOrigins] = appendList(nil, inOrder(w.origins, func(s string) []byte { return []byte(s) }), 1)
-	parts[secContexts] = appendList(nil, inOrder(w.contexts, func(s string) []byte { return []byte(s) }), 1)
-	parts[secRecords] = appendList(nil, items, recordGroup)
-	parts[secTable] = appendTable(nil, keys, bodies)
+	strs := slices.Sorted(maps.Keys(w.refs))
+	y := shardSymbols(strs, keys)
+	parts[secMeta] = appendMeta(ecosystem, len(keys), len(records), y)
+	parts[secStrings] = appendStrings(nil, strs, y)
+	parts[secShapes] = appendList(nil, inOrder(w.shapes, func(s idShape) []byte { return s.append(nil) }))
+	parts[secOrigins] = appendList(nil, inOrder(w.origins, func(s string) []byte { return []byte(s) }))
+	parts[secContexts] = appendList(nil, inOrder(w.contexts, func(s string) []byte { return []byte(s) }))
+	parts[secRecords] = appendRecords(nil, heads, places, rests)
+	parts[secTable] = appendTable(nil, keys, bodies, y)
 	parts[secBloom] = bloomOf(keys)
 	parts[secHashes] = w.hashes()
 	file, err = seal(KindPackages, parts)
@@ -73,23 +78,27 @@ func packagesShard(in *interner, ecosystem string, records []*record, entries []
 // byFirstUse orders records as the entries name them, and changes the entries to match, so
 // that the records of one package lie side by side.
 func byFirstUse(records []*record, entries []entry) []*record {
-	place := make([]int, len(records))
+	place := make([]uint32, len(records))
 	out := make([]*record, 0, len(records))
 	for i := range entries {
 		e := &entries[i]
 		if place[e.record] == 0 {
 			out = append(out, records[e.record])
-			place[e.record] = len(out)
+			place[e.record] = uint32(len(out))
 		}
 		e.record = place[e.record] - 1
 	}
 	return out
 }
 
-func appendMeta(ecosystem string, keys, records int) []byte {
+func appendMeta(ecosystem string, keys, records int, y *symbols) []byte {
 	b := appendString(nil, ecosystem)
 	b = binary.AppendUvarint(b, uint64(keys))
-	return binary.AppendUvarint(b, uint64(records))
+	b = binary.AppendUvarint(b, uint64(records))
+	for _, s := range y.list {
+		b = appendString(b, s)
+	}
+	return b
 }
 
 // collect finds what the shard's lists hold: the most used gets the smallest number.
@@ -117,15 +126,15 @@ func (w *shardWriter) collect() {
 				strs[w.in.list[v.source]] = true
 			}
 		}
-		origin, framed := w.origin(r)
+		origin, flags := w.origin(r)
 		origins[origin]++
-		if r.url != 0 && !framed {
+		if flags&recURL != 0 {
 			strs[w.in.list[r.url]] = true
 		}
 	}
 	for _, e := range w.entries {
 		contexts[w.context(e.statement)]++
-		for _, v := range e.ranges {
+		for _, v := range e.ranges() {
 			if s := w.in.list[v.introduced]; s != "" && s != "0" {
 				strs[s] = true
 			}
@@ -136,7 +145,7 @@ func (w *shardWriter) collect() {
 				strs[w.in.list[v.last]] = true
 			}
 		}
-		for _, v := range e.versions {
+		for _, v := range e.versions() {
 			strs[w.in.list[v]] = true
 		}
 	}
@@ -152,7 +161,7 @@ func (w *shardWriter) collect() {
 }
 
 // byUse numbers things from the most to the least used.
-func byUse[K comparable](uses map[K]int, compare func(a, b K) int) map[K]uint64 {
+func byUse[K comparable, N int | uint64](uses map[K]N, compare func(a, b K) int) map[K]uint64 {
 	keys := slices.SortedFunc(maps.Keys(uses), func(a, b K) int {
 		return cmp.Or(cmp.Compare(uses[b], uses[a]), compare(a, b))
 	})
@@ -172,21 +181,29 @@ func inOrder[K comparable](numbers map[K]uint64, encode func(K) []byte) [][]byte
 	return out
 }
 
-// origin encodes what a record has in common with others; framed tells that its URL is
-// the ID between a beginning and an end.
-func (w *shardWriter) origin(r *record) (enc string, framed bool) {
-	b := []byte{byte(r.severity), urlNone}
-	b = appendString(b, w.in.list[r.source])
-	if r.url == 0 {
-		return string(b), false
+// origin encodes what a record has in common with others, and gives its flags.
+func (w *shardWriter) origin(r *record) (enc string, flags byte) {
+	set := func(bit byte, on bool) {
+		if on {
+			flags |= bit
+		}
 	}
-	before, after, ok := strings.Cut(w.in.list[r.url], w.in.list[r.id])
-	if !ok {
-		return string(b), false
+	before, after, framed := strings.Cut(w.in.list[r.url], w.in.list[r.id])
+	framed = framed && r.url != 0
+	set(recPublished, !r.published.IsZero())
+	set(recModified, !r.modified.IsZero())
+	set(recWithdrawn, !r.withdrawn.IsZero() && !r.standing)
+	set(recAliases, len(r.aliases.list) > 0)
+	set(recRelated, len(r.related.list) > 0)
+	set(recCVSS, len(r.cvss) > 0)
+	set(recURL, r.url != 0 && !framed)
+	set(recFramed, framed)
+	b := appendString([]byte{byte(r.severity), flags}, w.in.list[r.source])
+	if framed {
+		b = appendString(b, before)
+		b = append(b, after...)
 	}
-	b[1] = urlFramed
-	b = appendString(b, before)
-	return string(append(b, after...)), true
+	return string(b), flags
 }
 
 func (w *shardWriter) context(s *statement) string {
@@ -213,34 +230,23 @@ func (w *shardWriter) appendIDs(dst []byte, ids []uint32) []byte {
 	return dst
 }
 
-// record encodes what a record says apart from its statements.
-func (w *shardWriter) record(r *record, own *idChain) []byte {
-	var flags uint64
-	set := func(bit uint64, on bool) {
-		if on {
-			flags |= bit
-		}
-	}
-	origin, framed := w.origin(r)
-	withdrawn := r.withdrawn
-	set(recPublished, !r.published.IsZero())
-	set(recModified, !r.modified.IsZero())
-	set(recWithdrawn, !withdrawn.IsZero() && !r.standing)
-	set(recAliases, len(r.aliases.list) > 0)
-	set(recRelated, len(r.related.list) > 0)
-	set(recCVSS, len(r.cvss) > 0)
-	set(recURL, r.url != 0 && !framed)
-	b := w.appendID(nil, own, r.id)
-	b = binary.AppendUvarint(b, w.origins[origin])
-	b = binary.AppendUvarint(b, flags)
+// record encodes what a record says apart from its identifier, what it has in common
+// with others, and its statements.
+func (w *shardWriter) record(r *record, flags byte) (b []byte) {
+	from := int64(0)
 	if flags&recPublished != 0 {
-		b = appendInstant(b, r.published)
+		from = dayOf(r.published)
+		b = appendDay(b, from)
 	}
 	if flags&recModified != 0 {
-		b = appendInstant(b, r.modified)
+		if flags&recPublished != 0 {
+			b = binary.AppendUvarint(b, zigzag(dayOf(r.modified)-from))
+		} else {
+			b = appendDay(b, dayOf(r.modified))
+		}
 	}
 	if flags&recWithdrawn != 0 {
-		b = appendInstant(b, withdrawn)
+		b = appendDay(b, dayOf(r.withdrawn))
 	}
 	if flags&recAliases != 0 {
 		b = w.appendIDs(b, r.aliases.list)
@@ -268,7 +274,9 @@ func (w *shardWriter) record(r *record, own *idChain) []byte {
 	return b
 }
 
-// body encodes the statements of one package.
+// body encodes the statements of one package. Before those of a record goes the
+// distance of the record from the one before, and two bits: whether they are several,
+// and whether their forms are as that of the last one before.
 func (w *shardWriter) body(all []entry) []byte {
 	groups := 0
 	for i := range all {
@@ -278,53 +286,72 @@ func (w *shardWriter) body(all []entry) []byte {
 	}
 	b := binary.AppendUvarint(nil, uint64(groups))
 	var last, str, ctx uint64
+	var heads []byte
+	head := usualForm
 	for i := 0; i < len(all); {
 		n := 1
 		for i+n < len(all) && all[i+n].record == all[i].record {
 			n++
 		}
-		step := zigzag(int64(uint64(all[i].record) - last))
-		last = uint64(all[i].record)
+		group := all[i : i+n]
+		heads = heads[:0]
+		same := uint64(1)
+		for _, e := range group {
+			c := w.contexts[w.context(e.statement)]
+			h := w.head(e.statement)
+			if c == ctx {
+				h |= sameContext
+			}
+			ctx = c
+			if h != head {
+				same = 0
+			}
+			heads = append(heads, h)
+			head = h | sameContext
+		}
+		step := zigzag(int64(uint64(group[0].record) - last))
+		last = uint64(group[0].record)
 		if n == 1 {
-			b = binary.AppendUvarint(b, step<<1)
+			b = binary.AppendUvarint(b, step<<2|same)
 		} else {
-			b = binary.AppendUvarint(b, step<<1|1)
+			b = binary.AppendUvarint(b, step<<2|2|same)
 			b = binary.AppendUvarint(b, uint64(n))
 		}
-		for _, e := range all[i : i+n] {
-			b = w.statement(b, e.statement, &str, &ctx)
+		for j, e := range group {
+			if same == 0 {
+				b = append(b, heads[j])
+				if heads[j]&sameContext == 0 {
+					b = binary.AppendUvarint(b, w.contexts[w.context(e.statement)])
+				}
+			}
+			b = w.statement(b, e.statement, &str)
 		}
 		i += n
 	}
 	return b
 }
 
-func (w *shardWriter) statement(b []byte, s *statement, str, ctx *uint64) []byte {
-	var head byte
-	c := w.contexts[w.context(s)]
-	if c == *ctx {
-		head |= sameContext
-	}
+// head gives a statement's form.
+func (w *shardWriter) head(s *statement) (head byte) {
 	switch {
-	case len(s.ranges) == 1:
-		head |= oneRange | w.form(s.ranges[0])
-	case len(s.ranges) > 1:
+	case len(s.ranges()) == 1:
+		head |= oneRange | w.form(s.ranges()[0])
+	case len(s.ranges()) > 1:
 		head |= manyRanges
 	}
-	if len(s.versions) > 0 {
+	if len(s.versions()) > 0 {
 		head |= hasVersions
 	}
-	b = append(b, head)
-	if c != *ctx {
-		b = binary.AppendUvarint(b, c)
-		*ctx = c
+	return head
+}
+
+func (w *shardWriter) statement(b []byte, s *statement, str *uint64) []byte {
+	if len(s.ranges()) > 1 {
+		b = binary.AppendUvarint(b, uint64(len(s.ranges())))
 	}
-	if len(s.ranges) > 1 {
-		b = binary.AppendUvarint(b, uint64(len(s.ranges)))
-	}
-	for _, v := range s.ranges {
+	for _, v := range s.ranges() {
 		form := w.form(v)
-		if len(s.ranges) > 1 {
+		if len(s.ranges()) > 1 {
 			b = append(b, form)
 		}
 		if form&3 == startString {
@@ -337,9 +364,9 @@ func (w *shardWriter) statement(b []byte, s *statement, str, ctx *uint64) []byte
 			b = w.near(b, v.last, str)
 		}
 	}
-	if len(s.versions) > 0 {
-		b = binary.AppendUvarint(b, uint64(len(s.versions)))
-		for _, v := range s.versions {
+	if len(s.versions()) > 0 {
+		b = binary.AppendUvarint(b, uint64(len(s.versions())))
+		for _, v := range s.versions() {
 			b = w.near(b, v, str)
 		}
 	}

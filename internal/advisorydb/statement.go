@@ -8,7 +8,7 @@ import (
 	"github.com/plimsoll/plimsoll/internal/version"
 )
 
-// The first byte of a statement. The low four bits are the form of its only range, or 0
+// The form of a statement in a byte. The low four bits are the form of its only range, or 0
 // where it has none or several.
 const (
 	startNone     = 0      // Introduced is empty
@@ -23,10 +23,11 @@ const (
 	manyRanges    = 1 << 5 // their number follows, and the form of each goes before it
 	hasVersions   = 1 << 6 // their number and the versions follow
 	sameContext   = 1 << 7 // that of the package's statement before; else it follows
-	maxAdvisoryMB = 64     // bound of one decoded advisory's strings
+	usualForm     = byte(sameContext | oneRange | startZero | endFixed)
+	maxAdvisoryMB = 64 // bound of one decoded advisory's strings
 )
 
-// What a record has, as bits of its flags.
+// What a record has, as bits of its flags, which stand in its origin.
 const (
 	recPublished = 1 << iota
 	recModified
@@ -34,34 +35,41 @@ const (
 	recAliases
 	recRelated
 	recCVSS
-	recURL // a URL that is not made from the ID: see origin
+	recURL    // a URL that is not made from the ID
+	recFramed // a URL that is the ID between a beginning and an end
 )
 
-// How a record's URL is had, in its origin.
+// Days are counted from the first of 1990, so that a day of our time takes two bytes.
 const (
-	urlNone   = iota // there is none, or it stands with the record
-	urlFramed        // prefix, ID, suffix
+	day      = 24 * 60 * 60
+	dayEpoch = 7305
 )
 
-const day = 24 * 60 * 60
-
-// appendInstant writes a time to the second: days where it is midnight.
-func appendInstant(dst []byte, t time.Time) []byte {
+// dayOf gives the day of a time by UTC.
+func dayOf(t time.Time) int64 {
 	s := t.Unix()
-	if s%day == 0 {
-		return binary.AppendUvarint(dst, zigzag(s/day)<<1|1)
+	if s%day < 0 {
+		return s/day - 1
 	}
-	return binary.AppendUvarint(dst, zigzag(s)<<1)
+	return s / day
 }
 
-func (c *cursor) instant() time.Time {
-	v := c.uvarint()
-	s := unzigzag(v >> 1)
-	if v&1 != 0 {
-		s *= day
+// appendDay writes a day; those before the count are led by nought.
+func appendDay(dst []byte, d int64) []byte {
+	if d < dayEpoch {
+		return binary.AppendUvarint(append(dst, 0), uint64(dayEpoch-d))
 	}
-	return time.Unix(s, 0).UTC()
+	return binary.AppendUvarint(dst, uint64(d-dayEpoch)+1)
 }
+
+func (c *cursor) day() int64 {
+	if v := c.uvarint(); v != 0 {
+		return int64(v-1) + dayEpoch
+	}
+	return dayEpoch - int64(c.uvarint())
+}
+
+func dayTime(d int64) time.Time { return time.Unix(d*day, 0).UTC() }
 
 // reader decodes what a shard says of one package. The strings of an advisory are
 // gathered in one buffer and cut from one allocation; lists of several advisories are
@@ -72,6 +80,7 @@ type reader struct {
 	left int // records to come
 
 	record, str, ctx uint64
+	head             byte // form of the last statement
 
 	group     cursor // of records, behind the last one read
 	groupNext uint64 // the record that group goes on with; 0 if none
@@ -131,7 +140,7 @@ func carve[T any](slab *[]T, n, want int) []T {
 }
 
 func newReader(s *shard, body []byte) (*reader, error) {
-	r := &reader{s: s, c: cursor{b: body}}
+	r := &reader{s: s, c: cursor{b: body}, head: usualForm}
 	r.text, r.slots = r.textRoom[:0], r.slotRoom[:0]
 	r.left = r.c.count()
 	if r.c.bad {
@@ -145,9 +154,9 @@ func (r *reader) next(ecosystem, name string) error {
 	r.a = advisory.Advisory{}
 	r.text, r.slots = r.text[:0], r.slots[:0]
 	head := r.c.uvarint()
-	r.record += uint64(unzigzag(head >> 1))
+	r.record += uint64(unzigzag(head >> 2))
 	n := 1
-	if head&1 != 0 {
+	if head&2 != 0 {
 		n = r.c.count()
 	}
 	if r.c.bad {
@@ -160,7 +169,14 @@ func (r *reader) next(ecosystem, name string) error {
 	for i := range r.a.Affected {
 		f := &r.a.Affected[i]
 		f.Ecosystem, f.Package = ecosystem, name
-		r.statement(f)
+		if head&1 == 0 {
+			r.head = r.c.byte()
+			if r.head&sameContext == 0 {
+				r.ctx = r.c.uvarint()
+			}
+		}
+		r.statement(f, r.head)
+		r.head |= sameContext
 		if r.c.bad && r.err == nil {
 			r.err = damaged("a statement is cut short")
 		}
@@ -176,11 +192,7 @@ func (r *reader) next(ecosystem, name string) error {
 	return r.err
 }
 
-func (r *reader) statement(f *advisory.Affected) {
-	head := r.c.byte()
-	if head&sameContext == 0 {
-		r.ctx = r.c.uvarint()
-	}
+func (r *reader) statement(f *advisory.Affected, head byte) {
 	r.context(f)
 	switch {
 	case head&oneRange != 0:
@@ -285,10 +297,14 @@ func (r *reader) readRecord(a *advisory.Advisory, i uint64) error {
 		r.group, r.own, n = cursor{b: group}, idChain{}, before+1
 	}
 	var rec cursor
+	var origin uint64
 	for range n {
-		rec = cursor{b: r.group.take(r.group.uvarint())}
-		r.own.read(&rec) // the IDs of a group are a chain over its records
-		if r.group.bad || rec.bad {
+		r.own.read(&r.group) // the IDs of a group are a chain over its records
+		origin, rec = r.group.uvarint(), cursor{}
+		if origin&1 != 0 {
+			rec.b = r.group.take(r.group.uvarint())
+		}
+		if r.group.bad {
 			return damaged("a record is cut short")
 		}
 	}
@@ -296,16 +312,21 @@ func (r *reader) readRecord(a *advisory.Advisory, i uint64) error {
 	idFrom := len(r.text)
 	r.ident(&a.ID, r.own)
 	idTo := len(r.text)
-	r.origin(a, rec.uvarint(), idFrom, idTo)
-	flags := rec.uvarint()
+	flags := r.origin(a, origin>>1, idFrom, idTo)
+	from := int64(0)
 	if flags&recPublished != 0 {
-		a.Published = rec.instant()
+		from = rec.day()
+		a.Published = dayTime(from)
 	}
 	if flags&recModified != 0 {
-		a.Modified = rec.instant()
+		if flags&recPublished != 0 {
+			a.Modified = dayTime(from + unzigzag(rec.uvarint()))
+		} else {
+			a.Modified = dayTime(rec.day())
+		}
 	}
 	if flags&recWithdrawn != 0 {
-		a.Withdrawn = rec.instant()
+		a.Withdrawn = dayTime(rec.day())
 	}
 	if flags&recAliases != 0 {
 		a.Aliases = r.idents(&rec)
@@ -373,19 +394,19 @@ func (r *reader) ident(to *string, id idChain) {
 	r.put(to, from)
 }
 
-// origin fills in what many records have in common.
-func (r *reader) origin(a *advisory.Advisory, i uint64, idFrom, idTo int) {
+// origin fills in what many records have in common and gives the flags.
+func (r *reader) origin(a *advisory.Advisory, i uint64, idFrom, idTo int) byte {
 	c, err := r.origins.get(r.s, &r.s.origins, i)
 	if err != nil {
 		r.fail(err)
-		return
+		return 0
 	}
 	a.Severity = advisory.Severity(c.byte())
-	form := c.byte()
+	flags := c.byte()
 	r.source.from = len(r.text)
 	r.inline(&a.Source, c.take(c.uvarint()))
 	r.source.at = len(r.text)
-	if form == urlFramed && idTo <= len(r.text) {
+	if flags&recFramed != 0 && idTo <= len(r.text) {
 		from := len(r.text)
 		r.text = append(r.text, c.take(c.uvarint())...)
 		r.text = append(r.text, r.text[idFrom:idTo]...)
@@ -395,4 +416,5 @@ func (r *reader) origin(a *advisory.Advisory, i uint64, idFrom, idTo int) {
 	if c.bad {
 		r.fail(damaged("the origin of a record is cut short"))
 	}
+	return flags
 }

@@ -24,11 +24,11 @@ func (b *Builder) renumber() {
 		for i := range r.affected {
 			s := &r.affected[i]
 			s.ecosystem, s.name, s.arch, s.module, s.stream = to[s.ecosystem], to[s.name], to[s.arch], to[s.module], to[s.stream]
-			for j, v := range s.ranges {
-				s.ranges[j] = interval{to[v.introduced], to[v.fixed], to[v.last]}
+			for j, v := range s.ranges() {
+				s.ranges()[j] = interval{to[v.introduced], to[v.fixed], to[v.last]}
 			}
-			each(s.versions)
-			slices.Sort(s.versions)
+			each(s.versions())
+			slices.Sort(s.versions())
 		}
 		r.affected = tidyStatements(r.affected)
 		records[recordKey{r.source, r.id}] = r
@@ -61,11 +61,11 @@ func sortedSet(all []uint32) []uint32 {
 
 // tidyStatements sorts statements and drops doubles.
 func tidyStatements(all []statement) []statement {
-	slices.SortFunc(all, compareStatements)
-	return slices.CompactFunc(all, func(a, b statement) bool { return compareStatements(a, b) == 0 })
+	slices.SortFunc(all, func(a, b statement) int { return compareStatements(&a, &b) })
+	return slices.CompactFunc(all, func(a, b statement) bool { return compareStatements(&a, &b) == 0 })
 }
 
-func compareStatements(a, b statement) int {
+func compareStatements(a, b *statement) int {
 	if c := cmp.Or(
 		cmp.Compare(a.ecosystem, b.ecosystem),
 		cmp.Compare(a.name, b.name),
@@ -77,10 +77,10 @@ func compareStatements(a, b statement) int {
 	); c != 0 {
 		return c
 	}
-	if c := slices.CompareFunc(a.ranges, b.ranges, func(x, y interval) int {
+	if c := slices.CompareFunc(a.ranges(), b.ranges(), func(x, y interval) int {
 		return cmp.Or(cmp.Compare(x.introduced, y.introduced), cmp.Compare(x.fixed, y.fixed), cmp.Compare(x.last, y.last))
 	}); c != 0 {
 		return c
 	}
-	return slices.Compare(a.versions, b.versions)
+	return slices.Compare(a.versions(), b.versions())
 }

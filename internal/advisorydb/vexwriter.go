@@ -28,12 +28,13 @@ func (h *hub) vexShard() (Shard, []byte, error) {
 		rest = rest[n:]
 	}
 	var parts [numSections][]byte
-	parts[secMeta] = appendMeta("", len(keys), 0)
-	parts[secStrings] = appendStrings(nil, w.strings)
-	parts[secShapes] = appendList(nil, inOrder(w.numbers, func(s idShape) []byte { return s.append(nil) }), 1)
-	parts[secOrigins] = appendList(nil, w.list, 1)
-	parts[secContexts] = appendList(nil, w.contextList, 1)
-	parts[secTable] = appendTable(nil, keys, bodies)
+	y := shardSymbols(w.strings, keys)
+	parts[secMeta] = appendMeta("", len(keys), 0, y)
+	parts[secStrings] = appendStrings(nil, w.strings, y)
+	parts[secShapes] = appendList(nil, inOrder(w.numbers, func(s idShape) []byte { return s.append(nil) }))
+	parts[secOrigins] = appendList(nil, w.list)
+	parts[secContexts] = appendList(nil, w.contextList)
+	parts[secTable] = appendTable(nil, keys, bodies, y)
 	parts[secBloom] = bloomOf(keys)
 	file, err := seal(KindVEX, parts)
 	return Shard{Kind: KindVEX, Name: string(KindVEX), Packages: len(keys)}, file, err

@@ -136,7 +136,14 @@ func (b *Builder) packageJobs() ([]job, []Source) {
 		}
 	}
 	spoken := map[[2]uint32]bool{} // source and ecosystem
+	room := map[uint32]int{}       // statements by ecosystem
+	for _, r := range records {
+		for i := range r.affected {
+			room[r.affected[i].ecosystem]++
+		}
+	}
 	own := b.published(records)
+	b.tellAliases(own, records)
 	for _, r := range records {
 		s := sources[b.names.list[r.source]]
 		if s == nil {
@@ -168,7 +175,10 @@ func (b *Builder) packageJobs() ([]job, []Source) {
 			if n := len(p.records); n == 0 || p.records[n-1] != r {
 				p.records = append(p.records, r)
 			}
-			p.entries = append(p.entries, entry{st.name, len(p.records) - 1, st})
+			if p.entries == nil {
+				p.entries = make([]entry, 0, room[st.ecosystem])
+			}
+			p.entries = append(p.entries, entry{st.name, uint32(len(p.records) - 1), st})
 		}
 	}
 	b.hub.listed(sources, b.sources)
@@ -208,33 +218,30 @@ func (b *Builder) flawJobs() []job {
 	for _, k := range slices.Sorted(maps.Keys(parts)) {
 		jobs = append(jobs, func() (Shard, []byte, error) {
 			rankOf := ranks()
-			return sharedShard(KindFlaws, k, parts[k], name, func(id uint32, ref func(string) uint64) []byte {
+			return sharedShard(KindFlaws, k, parts[k], name, func(id uint32, lists *flawLists) []byte {
 				f := flaws[id]
 				f.sortRatings(in, rankOf)
 				sev, by := f.severity(in, rankOf)
-				if b := f.appendFlaw(nil, sev, by, in, ref); b[0] != 0 {
-					return b
-				}
-				return nil
+				return f.appendFlaw(nil, sev, by, in, lists)
 			})
 		}, func() (Shard, []byte, error) {
-			return sharedShard(KindText, k, parts[k], name, func(id uint32, ref func(string) uint64) []byte {
+			return sharedShard(KindText, k, parts[k], name, func(id uint32, lists *flawLists) []byte {
 				if s := flaws[id].summary; s != "" {
-					return binary.AppendUvarint(nil, ref(s))
+					return binary.AppendUvarint(nil, lists.str(s))
 				}
 				return nil
 			})
 		})
 	}
 	return append(jobs, func() (Shard, []byte, error) {
-		return sharedShard(KindEPSS, "", ids, name, func(id uint32, ref func(string) uint64) []byte {
+		return sharedShard(KindEPSS, "", ids, name, func(id uint32, lists *flawLists) []byte {
 			p := flaws[id].epss
 			if p == nil {
 				return nil
 			}
 			b := appendFraction(nil, p.Score)
 			b = appendFraction(b, p.Percentile)
-			return binary.AppendUvarint(b, ref(p.Date))
+			return binary.AppendUvarint(b, lists.str(p.Date))
 		})
 	})
 }
@@ -255,28 +262,28 @@ func ranks() func(source string) int {
 
 // sharedShard encodes a shared shard, or the part of it that a bucket names, of ids, which
 // are in the order of their names. encode is called twice for each: first to learn the
-// strings, then to write them by their places; nothing is stored for nil.
-func sharedShard[T any](kind Kind, bucket string, ids []T, name func(T) string, encode func(id T, ref func(string) uint64) []byte) (Shard, []byte, error) {
-	refs := map[string]uint64{}
+// lists, then to write by their places; nothing is stored for nil.
+func sharedShard[T any](kind Kind, bucket string, ids []T, name func(T) string, encode func(id T, lists *flawLists) []byte) (Shard, []byte, error) {
+	lists := newFlawLists()
 	for _, id := range ids {
-		encode(id, func(s string) uint64 { refs[s] = 0; return 0 })
+		encode(id, lists)
 	}
-	strs := slices.Sorted(maps.Keys(refs))
-	for i, s := range strs {
-		refs[s] = uint64(i)
-	}
+	strs := lists.number()
 	var keys []string
 	var bodies [][]byte
 	for _, id := range ids {
-		if b := encode(id, func(s string) uint64 { return refs[s] }); b != nil {
+		if b := encode(id, lists); b != nil {
 			keys = append(keys, name(id))
 			bodies = append(bodies, b)
 		}
 	}
 	var parts [numSections][]byte
-	parts[secMeta] = appendMeta("", len(keys), 0)
-	parts[secStrings] = appendStrings(nil, strs)
-	parts[secTable] = appendTable(nil, keys, bodies)
+	y := shardSymbols(strs, keys)
+	parts[secMeta] = appendMeta("", len(keys), 0, y)
+	parts[secStrings] = appendStrings(nil, strs, y)
+	parts[secContexts] = appendList(nil, inOrder(lists.contexts, func(s string) []byte { return []byte(s) }))
+	parts[secOrigins] = appendList(nil, inOrder(lists.ratings, lists.rating))
+	parts[secTable] = appendTable(nil, keys, bodies, y)
 	parts[secBloom] = bloomOf(keys)
 	file, err := seal(kind, parts)
 	return Shard{Kind: kind, Name: strings.TrimSuffix(string(kind)+"-"+bucket, "-"), Packages: len(keys)}, file, err

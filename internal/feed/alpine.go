@@ -16,7 +16,7 @@ import (
 
 const secdbURL = "https://secdb.alpinelinux.org/"
 
-// Bounds on Alpine's database: bytes of a file, and statements in all.
+// Bounds on a database of this form: bytes of a file, and statements in all.
 const (
 	maxSecdbFile  = 64 << 20
 	maxStatements = 8 << 20
@@ -57,7 +57,7 @@ func fetchSecdb(ctx context.Context, o *Origin, out Sink) error {
 		}
 		b.Close()
 	}
-	db := secdb{flaws: map[string]*advisory.Advisory{}}
+	db := newSecdb("Alpine", "https://security.alpinelinux.org/vuln/")
 	for _, release := range releases {
 		found := false
 		for _, repo := range [...]string{"main", "community"} {
@@ -105,14 +105,21 @@ func secdbReleases(page string) []string {
 // secdb gathers statements by flaw, so that one flaw is one advisory however many
 // releases and packages it is in.
 type secdb struct {
+	ecosystem  string // without release
+	pages      string // what a flaw's page begins with, before its ID; empty if there are none
 	flaws      map[string]*advisory.Advisory
 	entries    int // fixes read: an entry for each text beside a version
 	statements int
 }
 
-// file reads one document. Packages that cannot be read go into quarantine.
+func newSecdb(ecosystem, pages string) *secdb {
+	return &secdb{ecosystem: ecosystem, pages: pages, flaws: map[string]*advisory.Advisory{}}
+}
+
+// file reads one document of a release, or of a distribution without releases.
+// Packages that cannot be read go into quarantine.
 func (db *secdb) file(r io.Reader, release, repo string, out Sink) error {
-	where := release + "/" + repo
+	where := strings.TrimPrefix(release+"/"+repo, "/")
 	data, err := readAll(r, maxSecdbFile)
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", where, err)
@@ -126,7 +133,10 @@ func (db *secdb) file(r io.Reader, release, repo string, out Sink) error {
 	if err := decodeJSON(data, &doc); err != nil {
 		return fmt.Errorf("reading %s: %v", where, err)
 	}
-	if doc.Release != "" && doc.Release != release {
+	if doc.Packages == nil {
+		return fmt.Errorf("reading %s: it has no list of packages", where)
+	}
+	if doc.Release != "" && release != "" && doc.Release != release {
 		out.Quarantine(where, fmt.Errorf("the file says it is for release %.40q", doc.Release))
 		return nil
 	}
@@ -185,13 +195,19 @@ func (db *secdb) pkg(release, name string, fixes map[string][]string, bad func(e
 	for id, f := range flaws {
 		a := db.flaws[id]
 		if a == nil {
-			a = &advisory.Advisory{ID: id, URL: "https://security.alpinelinux.org/vuln/" + id}
+			a = &advisory.Advisory{ID: id}
+			if db.pages != "" {
+				a.URL = db.pages + id
+			}
 			db.flaws[id] = a
 		}
 		if len(f.aliases) > 0 && len(a.Aliases) < maxAliases {
 			a.Aliases = sortedUnique(append(a.Aliases, f.aliases...))
 		}
-		af := advisory.Affected{Ecosystem: "Alpine:" + release, Package: name, State: advisory.StateNotAffected}
+		af := advisory.Affected{Ecosystem: db.ecosystem, Package: name, State: advisory.StateNotAffected}
+		if release != "" {
+			af.Ecosystem += ":" + release
+		}
 		if f.fixed != "0" {
 			af.State = advisory.StateAffected
 			af.Ranges = []version.Interval{{Introduced: "0", Fixed: f.fixed}}

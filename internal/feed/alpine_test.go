@@ -56,7 +56,7 @@ func TestSecdbReleases(t *testing.T) {
 }
 
 func TestSecdbFile(t *testing.T) {
-	db := secdb{flaws: map[string]*advisory.Advisory{}}
+	db := newSecdb("Alpine", "https://security.alpinelinux.org/vuln/")
 	var log sinkLog
 	files := []struct{ release, doc string }{
 		{"v3.10", `{"distroversion":"v3.10","packages":[

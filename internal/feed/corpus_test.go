@@ -92,6 +92,12 @@ func TestCorpus(t *testing.T) {
 		"ocaml-osec":             {26, 26, 0, 0, 0},
 		"elixir-advisories":      {108, 108, 0, 0, 0},
 		"nodejs-core":            {162, 162, 0, 9, 0},
+		"minimos-secdb":          {20, 20, 0, 0, 0},
+		"almalinux-errata":       {1, 7, 0, 1, 2},
+		"rocky-apollo":           {1, 2, 0, 1, 0},
+		"photon-cve":             {6, 10, 0, 0, 1},
+		"arch-linux":             {2, 2, 0, 0, 0},
+		"echo":                   {3, 4, 0, 0, 0},
 	}
 	var mu sync.Mutex
 	statements := map[string]int{}
@@ -180,7 +186,7 @@ func sound(a *advisory.Advisory) string {
 // TestCorpusSecdb counts the fixes in Alpine's database.
 func TestCorpusSecdb(t *testing.T) {
 	o := corpus(t)
-	db := secdb{flaws: map[string]*advisory.Advisory{}}
+	db := newSecdb("Alpine", "https://security.alpinelinux.org/vuln/")
 	for _, release := range []string{
 		"edge", "v3.2", "v3.3", "v3.4", "v3.5", "v3.6", "v3.7", "v3.8", "v3.9", "v3.10", "v3.11", "v3.12", "v3.13", "v3.14",
 		"v3.15", "v3.16", "v3.17", "v3.18", "v3.19", "v3.20", "v3.21",

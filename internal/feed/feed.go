@@ -102,6 +102,8 @@ func All() []Feed {
 	feeds = append(feeds, ubuntuTrackerFeed(), ubuntuVEXFeed(), ubuntuUSNFeed())
 	feeds = append(feeds, debianListsFeed())
 	feeds = append(feeds, rustSecFeed(), rubySecFeed(), friendsOfPHPFeed(), haskellFeed(), ocamlFeed(), elixirFeed(), nodeCoreFeed())
+	feeds = append(feeds, secdbFeeds()...)
+	feeds = append(feeds, almaFeed(), rockyFeed(), photonFeed(), archFeed(), echoFeed())
 	return feeds
 }
 

@@ -158,6 +158,7 @@ func (o *Origin) keptFile(ctx context.Context, host, path string, encoded bool, 
 
 // keptName is where a file stands in a mirror on disk.
 func keptName(host, path string) string {
+	path, _, _ = strings.Cut(path, "?")
 	if isFolder(path) {
 		path += "index.html"
 	}

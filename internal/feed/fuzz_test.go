@@ -42,7 +42,7 @@ func FuzzSecdb(f *testing.F) {
 	f.Add([]byte(`{"distroversion":"v3.10","packages":[{"pkg":{"name":"x","secfixes":{"1-r0":["CVE-2018-1000 XSA-1","GHSA-1"],"0":["CVE-2018-2000 (no)"]}}}]}`))
 	f.Add([]byte(`{"packages":[{"pkg":{"name":"x","secfixes":{"1-r0":null,"1":["CVE_2018-1000-1"]}}},{}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		db := secdb{flaws: map[string]*advisory.Advisory{}}
+		db := newSecdb("Alpine", "https://security.alpinelinux.org/vuln/")
 		var log sinkLog
 		if err := db.file(bytes.NewReader(data), "v3.10", "main", log.sink()); err != nil {
 			return
@@ -262,4 +262,48 @@ func checkEnrichment(t *testing.T, id string, e advisory.Enrichment) {
 			t.Errorf("%q: %+v", id, c)
 		}
 	}
+}
+
+func FuzzErrata(f *testing.F) {
+	f.Add([]byte(almaDoc))
+	f.Add([]byte(rockyPages))
+	f.Add([]byte(archDoc))
+	f.Add([]byte(photonDoc))
+	f.Add([]byte(`{"curl":{"CVE-2024-1000":{"fixed_version":"1:8-1"},"CVE-2024-2000":{"fixed_version":"0"},"TEMP-1":{}}}`))
+	f.Add([]byte(`{"packages":[{"pkg":{"name":"app","secfixes":{"1-r0":["CVE-2024-1000","GHSA-1"],"0":["CVE-2024-2000"]}}}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for i, read := range []func(Sink) error{
+			func(s Sink) error { return readAlma(t.Context(), bytes.NewReader(data), "9", s) },
+			func(s Sink) error {
+				_, err := readRocky(data, 1, map[string]struct{}{}, s)
+				return err
+			},
+			func(s Sink) error { return readArch(bytes.NewReader(data), s) },
+			func(s Sink) error { return readEcho(bytes.NewReader(data), s) },
+			func(s Sink) error {
+				flaws := map[string]*advisory.Advisory{}
+				err := readPhoton(bytes.NewReader(data), "5.0", flaws, s)
+				for _, a := range flaws {
+					_ = s.Advisory(*a)
+				}
+				return err
+			},
+			func(s Sink) error {
+				db := newSecdb("Wolfi", "")
+				if err := db.file(bytes.NewReader(data), "", "Wolfi", s); err != nil {
+					return err
+				}
+				return db.emit(s)
+			},
+		} {
+			var log sinkLog
+			_ = read(log.sink())
+			for j := range log.advisories {
+				log.advisories[j].Source = "fuzz"
+				if err := sound(&log.advisories[j]); err != "" {
+					t.Errorf("reader %d: %s: %+v", i, err, log.advisories[j])
+				}
+			}
+		}
+	})
 }

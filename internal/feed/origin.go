@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -139,7 +140,9 @@ type ReaderAtCloser interface {
 }
 
 // Open opens the publisher's file at address, which has the form https://HOST/PATH
-// with its escapes; a path that ends in a slash is a folder's index. The body ends in
+// with its escapes; a path that ends in a slash is a folder's index. A folder may be
+// followed by a query that asks for page N of a list, "?size=100&page=N"; on a mirror
+// that is the folder's file pageN.json, however many it holds. The body ends in
 // an error, never in io.EOF, if it is cut short or goes beyond the bound.
 func (o *Origin) Open(ctx context.Context, address string) (*Body, error) {
 	host, path, err := locate(address)
@@ -266,27 +269,42 @@ func (d *diskFile) Close() error {
 	return err
 }
 
-// locate takes an address of the form https://HOST/PATH apart. The path has no
-// leading slash and no element that leads elsewhere.
+// pageQuery is a query that asks for one page of a list.
+var pageQuery = regexp.MustCompile(`^(?:[a-zA-Z_]+=[a-zA-Z0-9_]+&)*page=([1-9][0-9]{0,8})$`)
+
+// locate takes an address of the form https://HOST/PATH or https://HOST/PATH/?QUERY
+// apart. The path has no leading slash and no element that leads elsewhere; of a page
+// of a list it is that of the file it is on a mirror, with the query behind it.
 func locate(address string) (host, path string, err error) {
 	u, err := url.Parse(address)
-	if err != nil || u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Host == "" ||
+	if err != nil || u.Scheme != "https" || u.User != nil || u.Fragment != "" || u.Host == "" ||
 		strings.ContainsAny(u.Host, `:/\`) || strings.HasPrefix(u.Host, ".") {
 		return "", "", fmt.Errorf("%.200q is not the address of a publisher's file", address)
 	}
 	path = strings.TrimPrefix(u.Path, "/")
-	if path != "" && (strings.ContainsAny(path, "\\\x00") || !fs.ValidPath(strings.TrimSuffix(path, "/"))) {
+	if path != "" && (strings.ContainsAny(path, "\\\x00?") || !fs.ValidPath(strings.TrimSuffix(path, "/"))) {
 		return "", "", fmt.Errorf("%.200q is not the address of a publisher's file", address)
 	}
-	return u.Host, path, nil
+	if u.RawQuery == "" {
+		return u.Host, path, nil
+	}
+	page := pageQuery.FindStringSubmatch(u.RawQuery)
+	if page == nil || !isFolder(path) {
+		return "", "", fmt.Errorf("%.200q is not the address of a publisher's file", address)
+	}
+	return u.Host, path + "page" + page[1] + ".json?" + u.RawQuery, nil
 }
 
 func isFolder(path string) bool { return path == "" || strings.HasSuffix(path, "/") }
 
 // remote is where a file is on the network.
 func (o *Origin) remote(host, path string) *url.URL {
+	path, query, _ := strings.Cut(path, "?")
 	if o.base == nil {
-		return &url.URL{Scheme: "https", Host: host, Path: "/" + path}
+		if query != "" {
+			path = path[:strings.LastIndexByte(path, '/')+1]
+		}
+		return &url.URL{Scheme: "https", Host: host, Path: "/" + path, RawQuery: query}
 	}
 	u := *o.base
 	u.Path = strings.TrimSuffix(u.Path, "/") + "/" + host + "/" + path
@@ -297,6 +315,7 @@ func (o *Origin) remote(host, path string) *url.URL {
 // file opens a regular file of a mirror on disk. Links that lead out of the folder
 // are not followed.
 func (o *Origin) file(host, path string, limit int64) (*os.File, int64, error) {
+	path, _, _ = strings.Cut(path, "?")
 	name := host + "/" + path
 	f, err := os.OpenInRoot(o.dir, filepath.FromSlash(name))
 	if errors.Is(err, fs.ErrNotExist) {

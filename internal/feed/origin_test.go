@@ -72,6 +72,26 @@ func TestOriginHTTP(t *testing.T) {
 	}
 }
 
+// TestOriginPages: a page of a list is a query at its publisher and a file on a mirror.
+func TestOriginPages(t *testing.T) {
+	const address = "https://a.example/api/list/?size=100&page=12"
+	publisher, err := NewOrigin("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, path, err := locate(address)
+	if got := publisher.remote(host, path).String(); err != nil || got != address {
+		t.Errorf("at its publisher it is %s, %v", got, err)
+	}
+	o, _ := mirror(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.URL.String()) })
+	if got, err := read(t, o, address); err != nil || got != "/base/a.example/api/list/page12.json" {
+		t.Errorf("on a mirror it is %s, %v", got, err)
+	}
+	if got, err := read(t, folder(t, map[string]string{"a.example/api/list/page12.json": "twelve"}), address); err != nil || got != "twelve" {
+		t.Errorf("in a folder it is %s, %v", got, err)
+	}
+}
+
 func TestOriginNotThere(t *testing.T) {
 	asked := 0
 	o, waits := mirror(t, func(w http.ResponseWriter, r *http.Request) { asked++; http.NotFound(w, r) })
@@ -363,7 +383,8 @@ func TestOriginFolder(t *testing.T) {
 		"https://../outside.example/secret", "https://a.example/x/%2e%2e/index.html", `https://a.example/..\x`,
 		"https://a.example//index.html", "https://a.example/out", "https://a.example/up/outside.example/secret",
 		"http://a.example/index.html", "file:///etc/passwd", "https://a.example:80/index.html", "https://u:p@a.example/x",
-		"https://a.example/x?y", "https://a.example/x#y", "https://a.example/a%00b", "https:///etc/passwd", "",
+		"https://a.example/x?y", "https://a.example/x?page=1", "https://a.example/?page=0", "https://a.example/?page=1&x=2",
+		"https://a.example/?x=../&page=1", "https://a.example/?page=%2e", "https://a.example/x#y", "https://a.example/a%00b", "https:///etc/passwd", "",
 		"https://a.example/Red%20Hat",
 	} {
 		if got, err := read(t, o, address); err == nil || errors.Is(err, ErrNotThere) {

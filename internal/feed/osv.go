@@ -24,7 +24,7 @@ const osvHost = "https://osv-vulnerabilities.storage.googleapis.com/"
 //
 // Left out are ecosystems that are not packages in images (Android, Linux, OSS-Fuzz,
 // GIT, GitHub Actions, VSCode) and rebuilds by vendors of other people's
-// distributions (CleanStart, Echo, Root, TuxCare).
+// distributions (CleanStart, Echo, whose own file is read, Root, TuxCare).
 var osvArchives = []string{
 	"AlmaLinux", "Alpaquita", "Alpine", "Azure Linux", "BellSoft Hardened Containers", "Bioconductor", "Bitnami",
 	"Chainguard", "ConanCenter", "CRAN", "crates.io", "Debian", "GHC", "Go", "Hackage", "Hex", "Julia", "Mageia",

@@ -1,6 +1,9 @@
 package feed
 
 import (
+	"errors"
+	"fmt"
+	"io"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -182,4 +185,56 @@ func (r rawJSON) strings(yield func(string) bool) {
 			}
 		}
 	}
+}
+
+// eachListed calls do for each element of the list that stands under name in a JSON
+// object, without holding more than one. What do is given is good until it returns. A
+// document without such a list, or one that is cut short, is an error.
+func eachListed(r io.Reader, name string, do func(raw []byte) error) error {
+	d := jsontext.NewDecoder(r, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	if d.PeekKind() != '{' {
+		return errors.New("it does not begin with an object")
+	}
+	if _, err := d.ReadToken(); err != nil {
+		return err
+	}
+	found := false
+	for d.PeekKind() == '"' {
+		t, err := d.ReadToken()
+		if err != nil {
+			return err
+		}
+		if t.String() != name || d.PeekKind() != '[' {
+			if err := d.SkipValue(); err != nil {
+				return err
+			}
+			continue
+		}
+		found = true
+		if _, err := d.ReadToken(); err != nil {
+			return err
+		}
+		for d.PeekKind() != ']' {
+			v, err := d.ReadValue()
+			if err != nil {
+				return err
+			}
+			if err := do(v); err != nil {
+				return err
+			}
+		}
+		if _, err := d.ReadToken(); err != nil {
+			return err
+		}
+	}
+	if _, err := d.ReadToken(); err != nil { // the object's end
+		return err
+	}
+	switch _, err := d.ReadToken(); {
+	case err != io.EOF:
+		return fmt.Errorf("there is more after its end: %v", err)
+	case !found:
+		return fmt.Errorf("it has no list %q", name)
+	}
+	return nil
 }

@@ -45,9 +45,6 @@ func majorOf(name, ecosystem, minor string) func(platform string) string {
 	}
 }
 
-// almaReleases are those of AlmaLinux, which has a document for each.
-var almaReleases = []string{"8", "9", "10"}
-
 // almaOVALFeeds reads AlmaLinux's errata, a feed for each release.
 func almaOVALFeeds() []Feed {
 	feeds := make([]Feed, len(almaReleases))

@@ -72,6 +72,8 @@ func releaseOf(d *inventory.Distro) (release, bool) {
 		return one(true, "Chainguard")
 	case "minimos":
 		return one(true, "MinimOS")
+	case "echo":
+		return one(true, "Echo")
 	case "almalinux":
 		return one(false, "AlmaLinux:"+major)
 	case "rocky":
