@@ -1,7 +1,8 @@
 // Command bench measures scanning: what it costs beside the floor, which is reading,
 // hashing and inflating the same bytes and nothing else, in the same run.
 //
-//	go run ./bench -advisories DIR
+//	go run ./bench -advisories DIR      scans with a snapshot
+//	go run ./bench -mirror DIR          snapshots: building, size, look-ups, comparing, updates
 //
 // It builds a large image once, into the user cache folder: Debian with more than 400 packages,
 // and layers of npm, Python, Java and Go on top. That needs root on Debian (mmdebstrap,
@@ -35,46 +36,58 @@ import (
 )
 
 func main() {
-	if len(os.Args) == 3 && os.Args[1] == "floor" {
-		if err := floor(context.Background(), os.Args[2]); err != nil {
+	if done, err := child(os.Args[1:]); done {
+		if err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 			os.Exit(1)
 		}
 		return
 	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		cache = os.TempDir()
+	cache := os.TempDir()
+	if dir, err := os.UserCacheDir(); err == nil {
+		cache = dir
 	}
 	out := flag.String("out", filepath.Join(cache, "plimsoll-bench"), "folder for the image, binaries and caches")
 	img := flag.String("image", "", "OCI layout to scan (default: the one built into -out)")
-	adv := flag.String("advisories", "", "advisory snapshot (required)")
+	adv := flag.String("advisories", "", "advisory snapshot to scan with")
+	mirror := flag.String("mirror", "", "mirror of the publishers: measure snapshots of it")
 	runs := flag.Int("runs", 3, "runs of each; the median by CPU time is given")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *out, *img, *adv, *runs); err != nil {
+	if err := run(ctx, *out, *img, *adv, *mirror, *runs); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		stop()
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, out, img, adv string, runs int) error {
-	if adv == "" {
-		return fmt.Errorf("name an advisory snapshot with -advisories: plimsoll advisories build --out DIR makes one")
+// child does what this program measures of itself in processes of their own.
+func child(args []string) (done bool, err error) {
+	ctx := context.Background()
+	switch {
+	case len(args) == 2 && args[0] == "floor":
+		return true, floor(ctx, args[1])
+	case len(args) == 3 && args[0] == "later":
+		return true, later(ctx, args[1], args[2])
+	case len(args) > 2 && args[0] == "lookups":
+		return true, lookups(ctx, args[1], args[2:])
+	case len(args) == 1 && args[0] == "idle":
+		return true, nil
+	}
+	return false, nil
+}
+
+func run(ctx context.Context, out, img, adv, mirror string, runs int) error {
+	if adv == "" && mirror == "" {
+		return fmt.Errorf("name an advisory snapshot with -advisories (plimsoll advisories build --out DIR makes one), or a mirror with -mirror")
 	}
 	out, err := filepath.Abs(out)
 	if err != nil {
 		return err
 	}
-	if img == "" {
-		img = filepath.Join(out, "image")
-		if _, err := os.Stat(filepath.Join(img, "index.json")); err != nil {
-			if err := buildImage(ctx, out); err != nil {
-				return fmt.Errorf("building the image: %w", err)
-			}
-		}
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return err
 	}
 	bin := filepath.Join(out, "plimsoll")
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", bin, "./cmd/plimsoll")
@@ -86,6 +99,28 @@ func run(ctx context.Context, out, img, adv string, runs int) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
+	}
+	fmt.Printf("%s, %d cores, %s\n", cpuModel(), runtime.NumCPU(), runtime.Version())
+	if mirror != "" {
+		if err := snapshots(ctx, mirror, out, self, bin, runs); err != nil {
+			return fmt.Errorf("measuring snapshots: %w", err)
+		}
+	}
+	if adv == "" {
+		return nil
+	}
+	return scans(ctx, out, img, adv, self, bin, runs)
+}
+
+// scans measures scans of a large image beside the floor.
+func scans(ctx context.Context, out, img, adv, self, bin string, runs int) error {
+	if img == "" {
+		img = filepath.Join(out, "image")
+		if _, err := os.Stat(filepath.Join(img, "index.json")); err != nil {
+			if err := buildImage(ctx, out); err != nil {
+				return fmt.Errorf("building the image: %w", err)
+			}
+		}
 	}
 	cache := filepath.Join(out, "cache")
 	scan := []string{bin, "scan", "oci:" + img, "--advisories", adv, "--cache-dir", cache, "-f", "json", "--fail-on", "none"}
@@ -120,7 +155,7 @@ func run(ctx context.Context, out, img, adv string, runs int) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s, %d cores, %s; image of %.0f MB compressed\n\n", cpuModel(), runtime.NumCPU(), runtime.Version(), float64(size)/1e6)
+	fmt.Printf("\nimage of %.0f MB compressed\n\n", float64(size)/1e6)
 	fmt.Println("| run | CPU s | ÷ floor | wall s | peak memory MB | bytes written |")
 	fmt.Println("|---|---|---|---|---|---|")
 	base := results["floor"].cpu.Seconds()

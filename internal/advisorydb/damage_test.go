@@ -101,7 +101,11 @@ func TestDamageEverywhere(t *testing.T) {
 			if err != nil {
 				return "", err
 			}
-			fmt.Fprintf(&s, "%+v\n", got)
+			may, err := db.MayAffect(t.Context(), "Debian:12", name, "1.5")
+			if err != nil {
+				return "", err
+			}
+			fmt.Fprintf(&s, "%+v %v\n", got, may)
 		}
 		for _, id := range []string{"CVE-2024-37", "CVE-2024-0", "GHSA-2345-6789-cfgh", "x", "none"} {
 			e, ok, err := db.Enrich(t.Context(), id)
@@ -428,6 +432,11 @@ func FuzzShard(f *testing.F) {
 					var e advisory.Enrichment
 					_ = s.enrich(body, &e)
 					continue
+				}
+				if k, ok, err := s.ranking(); ok && err == nil {
+					if at, err := k.place(version.Deb, "1.5"); err == nil {
+						_, _ = k.mayAffect(body, at)
+					}
 				}
 				r, err := newReader(s, body)
 				for err == nil && r.left > 0 {

@@ -78,7 +78,7 @@ func (o Options) Open(dir string) (*DB, error) {
 		digest:   digestOf(raw),
 		slots:    make([]shardSlot, len(m.Shards)),
 		places:   make(map[string]int, len(m.Shards)),
-		shared:   make(map[string]*shardSlot, len(m.Shards)),
+		shared:   map[string]*shardSlot{},
 	}
 	for i, s := range m.Shards {
 		db.slots[i].info = s

@@ -20,8 +20,8 @@
 //
 // All numbers are little-endian or unsigned varints; offsets count from the start of the body.
 //
-//	header   magic, format, kind, file size, nine sections (offset, length),
-//	         CRC of the page sums, CRC of the header          (104 bytes)
+//	header   magic, format, kind, file size, ten sections (offset, length),
+//	         CRC of the page sums, CRC of the header          (112 bytes)
 //	sums     CRC-32C of each 4 KiB of the body
 //	body     meta       ecosystem, packages, records, symbols
 //	         strings    sorted, front-coded, in symbols, 8 to a group
@@ -36,6 +36,8 @@
 //	         bloom      which keys are not here, so that a miss reads no block
 //	         hashes     of all that is said of each package, so that two shards are
 //	                    compared without reading what did not change
+//	         ranks      of versions in the order of the ecosystem, so that numbers are
+//	                    compared in their place
 //
 // A package's statements follow its name in the table, ordered by source and ID; each
 // names its record by the distance from the one before and its versions by the

@@ -1,7 +1,6 @@
 package advisorydb
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -201,7 +200,7 @@ func ParseManifest(b []byte) (Manifest, error) {
 	if len(b) > maxManifest {
 		return Manifest{}, fmt.Errorf("manifest of %d bytes is over the limit of %d", len(b), maxManifest)
 	}
-	p := manifestParser{b: b}
+	p := manifestParser{b: b, s: string(b)}
 	m := p.manifest()
 	if p.err != nil {
 		return Manifest{}, p.err
@@ -211,8 +210,11 @@ func ParseManifest(b []byte) (Manifest, error) {
 
 type manifestParser struct {
 	b   []byte
+	s   string // the same; what is read from it are parts of this one string
 	at  int
 	err error
+	// sources is where the lists of sources of shards lie, one behind the other.
+	sources []int
 }
 
 func (p *manifestParser) manifest() Manifest {
@@ -227,7 +229,10 @@ func (p *manifestParser) manifest() Manifest {
 	if p.err == nil && m.Created.IsZero() {
 		p.fail("no time of its making")
 	}
-	var speakers [][]int // by shard: the sources that speak for it
+	n := min(strings.Count(p.s, `{"digest":`), maxShards) // room for all at once
+	m.Shards = make([]Shard, 0, n)
+	speakers := make([][]int, 0, n) // by shard: the sources that speak for it
+	p.sources = make([]int, 0, 2*n)
 	p.list(`,"shards":[`, maxShards, func() {
 		s, from := p.shard()
 		if n := len(m.Shards); n > 0 && compareShards(m.Shards[n-1], s) >= 0 {
@@ -261,7 +266,7 @@ func (p *manifestParser) manifest() Manifest {
 func (p *manifestParser) shard() (Shard, []int) {
 	var s Shard
 	p.want(`{"digest":`)
-	s.Digest = p.text()
+	s.Digest = p.digest()
 	if p.try(`,"ecosystem":`) {
 		s.Ecosystem = p.text()
 	}
@@ -275,19 +280,18 @@ func (p *manifestParser) shard() (Shard, []int) {
 	s.Records = int(p.number())
 	p.want(`,"size":`)
 	s.Size = p.number()
-	var from []int
+	start := len(p.sources)
 	p.list(`,"sources":[`, maxSources, func() {
 		n := p.number()
-		if len(from) > 0 && int64(from[len(from)-1]) >= n {
+		if len(p.sources) > start && int64(p.sources[len(p.sources)-1]) >= n {
 			p.fail("sources of a shard that are not in order")
 		}
-		from = append(from, int(n))
+		p.sources = append(p.sources, int(n))
 	})
+	from := p.sources[start:len(p.sources):len(p.sources)]
 	p.want("}")
 	switch _, known := kindNumbers[s.Kind]; {
 	case p.err != nil:
-	case !validDigest(s.Digest):
-		p.fail("a digest that is none: " + strconv.Quote(s.Digest))
 	case !known:
 		p.fail("a shard of unknown kind " + strconv.Quote(string(s.Kind)))
 	case s.Size < headerSize || s.Size > maxShard:
@@ -357,7 +361,7 @@ func (p *manifestParser) list(key string, limit int, item func()) {
 }
 
 func (p *manifestParser) try(s string) bool {
-	if p.err != nil || !bytes.HasPrefix(p.b[p.at:], []byte(s)) {
+	if p.err != nil || !strings.HasPrefix(p.s[p.at:], s) {
 		return false
 	}
 	p.at += len(s)
@@ -388,21 +392,34 @@ func (p *manifestParser) text() string {
 		p.fail("no string")
 		return ""
 	}
-	escaped := false
-	for i := p.at; i < len(p.b); i++ {
-		switch c := p.b[i]; {
+	rest := p.s[p.at:]
+	end := strings.IndexByte(rest, '"')
+	if end < 0 {
+		p.fail("a string without end")
+		return ""
+	}
+	if strings.IndexByte(rest[:end], '\\') >= 0 {
+		return p.escaped()
+	}
+	if !printable(rest[:end]) {
+		p.fail("a string that cannot be printed")
+	}
+	p.at += end + 1
+	return rest[:end]
+}
+
+// escaped reads the rest of a string that has escapes: of quotes and backslashes alone.
+func (p *manifestParser) escaped() string {
+	for i := p.at; i < len(p.s); i++ {
+		switch c := p.s[i]; {
 		case c == '"':
-			s := string(p.b[p.at:i])
-			if escaped {
-				s = unescape.Replace(s)
-			}
+			s := unescape.Replace(p.s[p.at:i])
 			if !printable(s) {
 				p.fail("a string that cannot be printed")
 			}
 			p.at = i + 1
 			return s
-		case c == '\\' && i+1 < len(p.b) && (p.b[i+1] == '"' || p.b[i+1] == '\\'):
-			escaped = true
+		case c == '\\' && i+1 < len(p.s) && (p.s[i+1] == '"' || p.s[i+1] == '\\'):
 			i++
 		case c == '\\':
 			p.fail("a string with an escape that need not be")
@@ -411,6 +428,17 @@ func (p *manifestParser) text() string {
 	}
 	p.fail("a string without end")
 	return ""
+}
+
+// digest reads a digest in its quotes.
+func (p *manifestParser) digest() string {
+	const size = len(`"sha256:"`) + 64
+	if p.err != nil || len(p.s)-p.at < size || p.s[p.at] != '"' || p.s[p.at+size-1] != '"' || !validDigest(p.s[p.at+1:p.at+size-1]) {
+		p.fail("a digest that is none")
+		return ""
+	}
+	p.at += size
+	return p.s[p.at-size+1 : p.at-1]
 }
 
 var unescape = strings.NewReplacer(`\"`, `"`, `\\`, `\`)
@@ -433,7 +461,7 @@ func validDigest(d string) bool {
 		return false
 	}
 	for i := len(prefix); i < len(d); i++ {
-		if c := d[i]; !isDigit(c) && (c < 'a' || c > 'f') {
+		if c := d[i]; c-'0' > 9 && c-'a' > 5 {
 			return false
 		}
 	}

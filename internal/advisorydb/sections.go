@@ -10,7 +10,7 @@ import (
 const (
 	magic       = "PLIMSADV"
 	formatMajor = 2
-	headerSize  = 104
+	headerSize  = 112
 	pageSize    = 4096
 	// stringGroup strings share one offset, recordGroup records too: reading one goes
 	// through those before it in its group.
@@ -34,6 +34,7 @@ const (
 	secTable
 	secBloom
 	secHashes
+	secRanks
 	numSections
 )
 

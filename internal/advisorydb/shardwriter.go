@@ -71,6 +71,7 @@ func packagesShard(in *interner, ecosystem string, records []*record, entries []
 	parts[secTable] = appendTable(nil, keys, bodies, y)
 	parts[secBloom] = bloomOf(keys)
 	parts[secHashes] = w.hashes()
+	parts[secRanks] = rankStrings(ecosystem, strs, w.versionStrings())
 	file, err = seal(KindPackages, parts)
 	return file, len(keys), err
 }

@@ -357,18 +357,30 @@ func (m *matcher) bySourceToo(p *inventory.Package) bool {
 // module.
 func (m *matcher) find(p *inventory.Package, places []place, v string) ([]finding.Finding, error) {
 	m.stmts = m.stmts[:0]
+	may := false
 	for _, at := range places {
-		eco, name := at.ecosystem, at.name
-		scheme, ok := version.For(eco)
+		scheme, ok := version.For(at.ecosystem)
 		if !ok {
-			return nil, fmt.Errorf("matching %s: no version order is known for %s", name, eco)
+			return nil, fmt.Errorf("matching %s: no version order is known for %s", at.name, at.ecosystem)
 		}
-		m.used[eco] = true
+		m.used[at.ecosystem] = true
 		if err := scheme.Valid(v); err != nil {
-			m.res.Unknowns = append(m.res.Unknowns, inventory.Unknown{Reason: inventory.AnalysisPartial, Subject: p.Type + " " + name,
+			m.res.Unknowns = append(m.res.Unknowns, inventory.Unknown{Reason: inventory.AnalysisPartial, Subject: p.Type + " " + at.name,
 				Detail: fmt.Sprintf("its version %q cannot be ordered: %v", v, err)})
 			return nil, nil
 		}
+		yes, err := m.mayAffect(p, at, v)
+		if err != nil {
+			return nil, fmt.Errorf("looking up %s in %s: %w", at.name, at.ecosystem, err)
+		}
+		may = may || yes
+	}
+	if !may {
+		return nil, nil
+	}
+	for _, at := range places {
+		eco, name := at.ecosystem, at.name
+		scheme, _ := version.For(eco)
 		for rec, err := range m.db.Lookup(m.ctx, eco, name) {
 			if err != nil {
 				return nil, fmt.Errorf("looking up %s in %s: %w", name, eco, err)
@@ -397,6 +409,26 @@ func (m *matcher) find(p *inventory.Package, places []place, v string) ([]findin
 		}
 	}
 	return out, nil
+}
+
+// prefilter is what a Lookup may do besides: tell without reading what is held against a
+// package whether any of it may affect a version.
+type prefilter interface {
+	MayAffect(ctx context.Context, ecosystem, name, v string) (bool, error)
+}
+
+// mayAffect is true unless it is sure that nothing that is said of the package, or of
+// its source where that is looked up too, affects it.
+func (m *matcher) mayAffect(p *inventory.Package, at place, v string) (bool, error) {
+	db, ok := m.db.(prefilter)
+	if !ok {
+		return true, nil
+	}
+	may, err := db.MayAffect(m.ctx, at.ecosystem, at.name, v)
+	if may || err != nil || !m.bySourceToo(p) {
+		return may, err
+	}
+	return db.MayAffect(m.ctx, at.ecosystem, p.Source.Name, p.Source.Version)
 }
 
 // record adds what rec says of version v of the package, or of its source.

@@ -191,3 +191,17 @@ func (s Scheme) order(a, b string) int {
 	}
 	return c.compare(a, b)
 }
+
+// Ranked tells whether v has one place in the order of all versions of the scheme, so
+// that numbers can stand for versions in comparisons. It is false for what is not valid,
+// and for versions of rpm without a release, which equal those with any.
+func (s Scheme) Ranked(v string) bool {
+	if s.check(v) != "" {
+		return false
+	}
+	if s == RPM {
+		_, _, _, has := splitEVR(v)
+		return has
+	}
+	return s.comparer().total == nil
+}
