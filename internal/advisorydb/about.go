@@ -1,6 +1,7 @@
 package advisorydb
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -50,7 +51,7 @@ func (db *DB) About(ctx context.Context, id string) ([]advisory.Advisory, error)
 				if c := strings.Compare(x.Affected[0].Package, y.Affected[0].Package); c != 0 {
 					return c
 				}
-				return compareRecords([]advisory.Advisory{x}, []advisory.Advisory{y})
+				return cmp.Or(strings.Compare(x.Source, y.Source), strings.Compare(x.ID, y.ID))
 			})
 			return found, nil
 		}

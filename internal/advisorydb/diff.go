@@ -1,8 +1,10 @@
 package advisorydb
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -15,6 +17,12 @@ import (
 // hashSize is the bytes kept of the hash of all that is said of a package. Two that
 // differ have equal ones by chance once in 10¹² times.
 const hashSize = 5
+
+// groupSum is the bytes of the sum that a record has within a package.
+const groupSum = 3
+
+// keysSum is the bytes of the sum of all keys, which goes before those of the packages.
+const keysSum = 8
 
 // Change is what became of a record, or of all that is said of a package.
 type Change string
@@ -105,52 +113,28 @@ func (p pair) any() *shardSlot {
 
 func diffShard(ctx context.Context, from, to *DB, p pair, yield func(RecordChange, error) bool) bool {
 	ecosystem := p.any().info.Ecosystem
-	// An ecosystem that is in one of them only is all new, or all gone.
-	records := func(db *DB, slot *shardSlot, name string) ([]advisory.Advisory, error) {
-		if slot == nil {
-			return nil, nil
-		}
-		var out []advisory.Advisory
-		for a, err := range db.lookup(ctx, slot, ecosystem, name) {
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, a)
-		}
-		return out, nil
+	fail := func(err error) bool {
+		yield(RecordChange{}, err)
+		return false
+	}
+	a, err := from.shardOf(ctx, p.from)
+	if err != nil {
+		return fail(err)
+	}
+	b, err := to.shardOf(ctx, p.to)
+	if err != nil {
+		return fail(err)
 	}
 	for name, err := range changedKeys(ctx, from, to, p) {
 		if err != nil {
-			yield(RecordChange{}, err)
-			return false
+			return fail(err)
 		}
-		was, err := records(from, p.from, name)
+		changes, err := diffPackage(a, b, name)
 		if err != nil {
-			yield(RecordChange{}, err)
-			return false
+			return fail(fmt.Errorf("comparing advisory shards %s: %w", p.any().info.Name, err))
 		}
-		is, err := records(to, p.to, name)
-		if err != nil {
-			yield(RecordChange{}, err)
-			return false
-		}
-		for len(was) > 0 || len(is) > 0 {
-			c := RecordChange{Ecosystem: ecosystem, Package: name}
-			switch order := compareRecords(was, is); {
-			case order < 0:
-				c.Source, c.ID, c.Change = was[0].Source, was[0].ID, Removed
-				was = was[1:]
-			case order > 0:
-				c.Source, c.ID, c.Change = is[0].Source, is[0].ID, Added
-				is = is[1:]
-			default:
-				c.Source, c.ID, c.Change = is[0].Source, is[0].ID, Changed
-				same := contentHash(&was[0]) == contentHash(&is[0])
-				was, is = was[1:], is[1:]
-				if same {
-					continue
-				}
-			}
+		for _, c := range changes {
+			c.Ecosystem, c.Package = ecosystem, name
 			if !yield(c, nil) {
 				return false
 			}
@@ -159,18 +143,172 @@ func diffShard(ctx context.Context, from, to *DB, p pair, yield func(RecordChang
 	return true
 }
 
-// compareRecords compares the first of two lists, which end in the greatest.
-func compareRecords(a, b []advisory.Advisory) int {
-	switch {
-	case len(a) == 0:
-		return 1
-	case len(b) == 0:
-		return -1
+// shardOf opens the shard of a slot; nil if there is none: an ecosystem that is in one
+// snapshot only is all new, or all gone.
+func (db *DB) shardOf(ctx context.Context, slot *shardSlot) (*shard, error) {
+	if slot == nil {
+		return nil, nil
 	}
-	if c := strings.Compare(a[0].Source, b[0].Source); c != 0 {
-		return c
+	return db.get(ctx, slot)
+}
+
+// diffPackage compares what two shards say of a package. Records whose sums are equal are
+// passed over; of the others only the names are read.
+func diffPackage(a, b *shard, name string) (out []RecordChange, err error) {
+	err = guard(func() error {
+		x, err := a.groups(name)
+		if err != nil {
+			return err
+		}
+		y, err := b.groups(name)
+		if err != nil {
+			return err
+		}
+		for x.on || y.on {
+			if x.on && y.on && x.sum == y.sum {
+				if err := errors.Join(x.next(), y.next()); err != nil {
+					return err
+				}
+				continue
+			}
+			order := 0
+			switch {
+			case !y.on:
+				order = -1
+			case !x.on:
+				order = 1
+			}
+			if x.on {
+				if err := x.named(); err != nil {
+					return err
+				}
+			}
+			if y.on {
+				if err := y.named(); err != nil {
+					return err
+				}
+			}
+			if x.on && y.on {
+				order = cmp.Or(strings.Compare(x.source, y.source), strings.Compare(x.id, y.id))
+			}
+			c := RecordChange{Source: x.source, ID: x.id, Change: Changed}
+			switch {
+			case order < 0:
+				c.Change = Removed
+			case order > 0:
+				c.Source, c.ID, c.Change = y.source, y.id, Added
+			}
+			out = append(out, c)
+			if order <= 0 {
+				if err := x.next(); err != nil {
+					return err
+				}
+			}
+			if order >= 0 {
+				if err := y.next(); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// groups goes through the records that speak of a package, without reading what they say.
+type groups struct {
+	s          *shard
+	c          cursor
+	left       int
+	record     uint64
+	head       byte
+	on         bool   // there is one
+	sum        uint64 // of all that it says of the package
+	known      bool   // source and id are those of this one
+	source, id string
+}
+
+func (s *shard) groups(name string) (*groups, error) {
+	g := &groups{s: s, head: usualForm}
+	if s == nil {
+		return g, nil
 	}
-	return strings.Compare(a[0].ID, b[0].ID)
+	body, ok, err := s.find(name)
+	if err != nil || !ok {
+		return g, s.wrap(err)
+	}
+	g.c = cursor{b: body}
+	g.left = g.c.count()
+	return g, g.next()
+}
+
+func (g *groups) next() error {
+	g.known = false
+	if g.on = g.left > 0; !g.on {
+		if g.c.bad {
+			return g.s.wrap(damaged("a package's statements are cut short"))
+		}
+		return nil
+	}
+	g.left--
+	c := &g.c
+	group := c.uvarint()
+	g.record += uint64(unzigzag(group >> 2))
+	n := 1
+	if group&2 != 0 {
+		n = c.count()
+	}
+	if b := c.take(groupSum); b != nil {
+		g.sum = get3(b)
+	}
+	for range n {
+		if group&1 == 0 {
+			g.head = c.byte()
+			if g.head&sameContext == 0 {
+				c.uvarint()
+			}
+		}
+		skip := func(form byte) {
+			for _, there := range [...]bool{form&3 == startString, form&endFixed != 0, form&endLast != 0} {
+				if there {
+					c.uvarint()
+				}
+			}
+		}
+		switch {
+		case g.head&oneRange != 0:
+			skip(g.head)
+		case g.head&manyRanges != 0:
+			for range c.count() {
+				skip(c.byte())
+			}
+		}
+		if g.head&hasVersions != 0 {
+			for range c.count() {
+				c.uvarint()
+			}
+		}
+		g.head |= sameContext
+		if c.bad {
+			return g.s.wrap(damaged("a statement is cut short"))
+		}
+	}
+	return nil
+}
+
+// named reads which record it is.
+func (g *groups) named() error {
+	if g.known {
+		return nil
+	}
+	r := &reader{s: g.s}
+	r.text, r.slots = r.textRoom[:0], r.slotRoom[:0]
+	if err := r.readRecord(&r.a, g.record); err != nil {
+		return g.s.wrap(err)
+	}
+	r.cut()
+	g.source, g.id, g.known = r.a.Source, r.a.ID, true
+	return g.s.wrap(r.err)
 }
 
 // changedKeys walks two tables, which are sorted, side by side, and gives the keys whose
@@ -181,7 +319,17 @@ func changedKeys(ctx context.Context, from, to *DB, p pair) iter.Seq2[string, er
 		if err == nil {
 			var b *walker
 			if b, err = to.walk(ctx, p.to); err == nil {
-				err = guard(func() error { return mergeWalk(ctx, a, b, func(k string) bool { return yield(k, nil) }) })
+				emit := func(k string) bool { return yield(k, nil) }
+				err = guard(func() error {
+					same, err := sameKeys(a, b)
+					if err != nil {
+						return err
+					}
+					if same {
+						return differing(ctx, a.s, b.s, emit)
+					}
+					return mergeWalk(ctx, a, b, emit)
+				})
 			}
 		}
 		if err != nil {
@@ -190,12 +338,92 @@ func changedKeys(ctx context.Context, from, to *DB, p pair) iter.Seq2[string, er
 	}
 }
 
+// sameKeys tells whether two shards of packages hold the same ones, by the sums of all
+// their names.
+func sameKeys(a, b *walker) (bool, error) {
+	if a.s == nil || b.s == nil || a.s.info.Kind != KindPackages || a.s.table.numKeys != b.s.table.numKeys {
+		return false, nil
+	}
+	x, err := a.s.within(a.s.secs[secHashes], 0, keysSum)
+	if err != nil {
+		return false, a.s.wrap(err)
+	}
+	y, err := b.s.within(b.s.secs[secHashes], 0, keysSum)
+	if err != nil {
+		return false, b.s.wrap(err)
+	}
+	return string(x) == string(y), nil
+}
+
+// differing gives the keys whose sums differ in two shards that hold the same ones: only
+// the blocks of the table that such a key is in are read.
+func differing(ctx context.Context, a, b *shard, emit func(string) bool) error {
+	x, err := a.within(a.secs[secHashes], keysSum, a.secs[secHashes].size)
+	if err != nil {
+		return a.wrap(err)
+	}
+	y, err := b.within(b.secs[secHashes], keysSum, b.secs[secHashes].size)
+	if err != nil {
+		return b.wrap(err)
+	}
+	var at []uint64
+	for i := 0; i+hashSize <= len(x); i += hashSize {
+		if string(x[i:i+hashSize]) != string(y[i:i+hashSize]) {
+			at = append(at, uint64(i/hashSize))
+		}
+	}
+	var key []byte
+	n := uint64(0)
+	for block := uint64(0); block < a.table.blocks && len(at) > 0; block++ {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		b, _, err := a.block(block)
+		if err != nil {
+			return a.wrap(err)
+		}
+		entries := uint64(0)
+		for c := (cursor{b: b}); c.at < len(c.b); entries++ {
+			_, size := c.front()
+			c.take(size)
+			c.body()
+			if c.bad {
+				return a.wrap(damaged("a block of the table is cut short"))
+			}
+		}
+		key = key[:0]
+		for c := (cursor{b: b}); len(at) > 0 && at[0] < n+entries; {
+			for i := n; ; i++ {
+				keep, size := c.front()
+				enc := c.take(size)
+				c.body()
+				if c.bad || keep > uint64(len(key)) {
+					return a.wrap(damaged("a block of the table is cut short"))
+				}
+				var ok bool
+				if key, ok = expand(key[:keep], a.symbols, enc); !ok || len(key) > maxString {
+					return a.wrap(damaged("a key of the table is damaged"))
+				}
+				if n, entries = i+1, entries-1; i == at[0] {
+					break
+				}
+			}
+			if !emit(string(key)) {
+				return nil
+			}
+			at = at[1:]
+		}
+		n += entries
+	}
+	return nil
+}
+
 func mergeWalk(ctx context.Context, a, b *walker, emit func(string) bool) error {
 	for n := 0; !a.done || !b.done; n++ {
 		if n%1024 == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		order := 0
+		var order int
 		switch {
 		case a.done:
 			order = 1
@@ -291,7 +519,7 @@ func (w *walker) next() error {
 	w.body, w.sum = body, body
 	if w.s.info.Kind == KindPackages {
 		var err error
-		if w.sum, err = w.s.within(w.s.secs[secHashes], hashSize*w.n, hashSize*(w.n+1)); err != nil {
+		if w.sum, err = w.s.within(w.s.secs[secHashes], keysSum+hashSize*w.n, keysSum+hashSize*(w.n+1)); err != nil {
 			return w.s.wrap(err)
 		}
 	}
@@ -382,49 +610,8 @@ func (h *hasher) string(s string) {
 	}
 }
 
-// contentHash is of all that a record says of one package, but for when it was changed.
-// The writer computes the same from interned strings.
-func contentHash(a *advisory.Advisory) uint64 {
-	h := newHash
-	h.string(a.Source)
-	h.string(a.ID)
-	h.string(a.URL)
-	h.number(uint64(a.Severity))
-	h.day(a.Published)
-	h.day(a.Withdrawn)
-	for _, list := range [...][]string{a.Aliases, a.Related} {
-		h.number(uint64(len(list)))
-		for _, s := range list {
-			h.string(s)
-		}
-	}
-	h.number(uint64(len(a.CVSS)))
-	for _, v := range a.CVSS {
-		h.string(v.Vector)
-		h.string(v.Source)
-	}
-	for i := range a.Affected {
-		f := &a.Affected[i]
-		h.number(uint64(f.State))
-		h.number(uint64(f.Severity))
-		h.string(f.Arch)
-		h.string(f.Module)
-		h.string(f.Stream)
-		h.number(uint64(len(f.Ranges)))
-		for _, r := range f.Ranges {
-			h.string(r.Introduced)
-			h.string(r.Fixed)
-			h.string(r.LastAffected)
-		}
-		h.number(uint64(len(f.Versions)))
-		for _, v := range f.Versions {
-			h.string(v)
-		}
-	}
-	return uint64(h)
-}
-
-// hash is what the record itself adds to contentHash, before its statements.
+// hash is of what the record itself says, but for when it was changed; its statements
+// are added to it.
 func (w *shardWriter) hash(r *record) hasher {
 	list := w.in.list
 	h := newHash
@@ -471,32 +658,13 @@ func (w *shardWriter) hashStatement(h *hasher, s *statement) {
 	}
 }
 
-// hashes gives the sums of the packages, in the order of the table.
-func (w *shardWriter) hashes() []byte {
-	of := make([]hasher, len(w.records))
-	for i, r := range w.records {
-		of[i] = w.hash(r)
+// hashes gives the sum of the keys and those of the packages, in the order of the table.
+func (w *shardWriter) hashes(keys []string) []byte {
+	all := newHash
+	for _, k := range keys {
+		all.string(k)
 	}
-	var out []byte
-	for rest := w.entries; len(rest) > 0; {
-		n := 0
-		// The order of records within a package differs with what else is in the shard.
-		var sum uint64
-		for n < len(rest) && rest[n].name == rest[0].name {
-			at := rest[n].record
-			h := of[at]
-			for n < len(rest) && rest[n].name == rest[0].name && rest[n].record == at {
-				w.hashStatement(&h, rest[n].statement)
-				n++
-			}
-			sum += mix(uint64(h))
-		}
-		var b [8]byte
-		binary.LittleEndian.PutUint64(b[:], mix(sum))
-		out = append(out, b[:hashSize]...)
-		rest = rest[n:]
-	}
-	return out
+	return append(binary.LittleEndian.AppendUint64(nil, mix(uint64(all))), w.sums...)
 }
 
 func mix(h uint64) uint64 {

@@ -154,3 +154,72 @@ func TestAbout(t *testing.T) {
 		}
 	}
 }
+
+// TestDiffSameKeys compares shards that hold the same packages, where keys are found by
+// their numbers.
+func TestDiffSameKeys(t *testing.T) {
+	var before, after []advisory.Advisory
+	var want []string
+	for i := range 400 {
+		a := advisory.Advisory{ID: fmt.Sprintf("CVE-2020-%04d", i), Source: "feed",
+			Affected: []advisory.Affected{{Ecosystem: "npm", Package: fmt.Sprintf("a-long-name-of-a-package-%03d", i), Ranges: []version.Interval{{Introduced: "0", Fixed: "1.0.0"}}}}}
+		before = append(before, a)
+		if i%7 == 3 || i == 399 {
+			a.Affected = []advisory.Affected{a.Affected[0]}
+			a.Affected[0].Ranges = []version.Interval{{Introduced: "0", Fixed: fmt.Sprintf("2.0.%d", i)}}
+			want = append(want, a.Affected[0].Package)
+		}
+		after = append(after, a)
+	}
+	var got []string
+	for r, err := range Diff(t.Context(), build(t, before...), build(t, after...)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, r.Package)
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("packages (-want +got):\n%s", d)
+	}
+}
+
+// contentHash is what the writer computes from interned strings, of what a lookup gives.
+func contentHash(a *advisory.Advisory) uint64 {
+	h := newHash
+	h.string(a.Source)
+	h.string(a.ID)
+	h.string(a.URL)
+	h.number(uint64(a.Severity))
+	h.day(a.Published)
+	h.day(a.Withdrawn)
+	for _, list := range [...][]string{a.Aliases, a.Related} {
+		h.number(uint64(len(list)))
+		for _, s := range list {
+			h.string(s)
+		}
+	}
+	h.number(uint64(len(a.CVSS)))
+	for _, v := range a.CVSS {
+		h.string(v.Vector)
+		h.string(v.Source)
+	}
+	for i := range a.Affected {
+		f := &a.Affected[i]
+		h.number(uint64(f.State))
+		h.number(uint64(f.Severity))
+		h.string(f.Arch)
+		h.string(f.Module)
+		h.string(f.Stream)
+		h.number(uint64(len(f.Ranges)))
+		for _, r := range f.Ranges {
+			h.string(r.Introduced)
+			h.string(r.Fixed)
+			h.string(r.LastAffected)
+		}
+		h.number(uint64(len(f.Versions)))
+		for _, v := range f.Versions {
+			h.string(v)
+		}
+	}
+	return uint64(h)
+}

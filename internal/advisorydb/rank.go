@@ -232,6 +232,7 @@ func (r ranking) mayAffect(body []byte, at uint64) (bool, error) {
 		if group&2 != 0 {
 			n = c.count()
 		}
+		c.take(groupSum)
 		for range n {
 			if group&1 == 0 {
 				head = c.byte()

@@ -281,9 +281,13 @@ func admit(dir string, m Manifest, raw, signatures []byte, o PullOptions) (*Pull
 	if len(list) > 0 && m.Created.Before(list[len(list)-1].Created) && !o.Older {
 		return nil, fmt.Errorf("%w: it is of %s, and there was one of %s here", ErrRollback, m.Created.Format(dateTime), list[len(list)-1].Created.Format(dateTime))
 	}
-	b, err := readSmall(filepath.Join(dir, manifestName), maxManifest)
-	p.New = err != nil || digestOf(b) != p.Digest
+	p.New = !inForce(dir, p.Digest)
 	return p, nil
+}
+
+func inForce(dir, digest string) bool {
+	b, err := readSmall(filepath.Join(dir, manifestName), maxManifest)
+	return err == nil && digestOf(b) == digest
 }
 
 // PullOptions say what is pulled and what it must prove.

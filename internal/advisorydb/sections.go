@@ -9,7 +9,7 @@ import (
 // The layout of a shard file; doc.go has the plan.
 const (
 	magic       = "PLIMSADV"
-	formatMajor = 2
+	formatMajor = 3
 	headerSize  = 112
 	pageSize    = 4096
 	// stringGroup strings share one offset, recordGroup records too: reading one goes

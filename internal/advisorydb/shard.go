@@ -179,7 +179,7 @@ func (s *shard) frames() error {
 	if err == nil && s.table.numKeys != packages {
 		return damaged("its keys are not as many as it says")
 	}
-	if err == nil && s.info.Kind == KindPackages && s.secs[secHashes].size != hashSize*packages {
+	if err == nil && s.info.Kind == KindPackages && s.secs[secHashes].size != keysSum+hashSize*packages {
 		return damaged("its sums of packages are not as many as it says")
 	}
 	return err

@@ -25,6 +25,8 @@ type shardWriter struct {
 	shapes   map[idShape]uint64
 	origins  map[string]uint64
 	contexts map[string]uint64
+	recSums  []hasher // of what each record says, by its place
+	sums     []byte   // of the packages, in the order of the table
 }
 
 // packagesShard encodes the shard of an ecosystem and returns how many packages are in
@@ -47,6 +49,7 @@ func packagesShard(in *interner, ecosystem string, records []*record, entries []
 		heads[i] = w.appendID(nil, &own, r.id)
 		origin, flags := w.origin(r)
 		places[i], rests[i] = w.origins[origin], w.record(r, flags)
+		w.recSums = append(w.recSums, w.hash(r))
 	}
 	var keys []string
 	var bodies [][]byte
@@ -70,7 +73,7 @@ func packagesShard(in *interner, ecosystem string, records []*record, entries []
 	parts[secRecords] = appendRecords(nil, heads, places, rests)
 	parts[secTable] = appendTable(nil, keys, bodies, y)
 	parts[secBloom] = bloomOf(keys)
-	parts[secHashes] = w.hashes()
+	parts[secHashes] = w.hashes(keys)
 	parts[secRanks] = rankStrings(ecosystem, strs, w.versionStrings())
 	file, err = seal(KindPackages, parts)
 	return file, len(keys), err
@@ -277,7 +280,8 @@ func (w *shardWriter) record(r *record, flags byte) (b []byte) {
 
 // body encodes the statements of one package. Before those of a record goes the
 // distance of the record from the one before, and two bits: whether they are several,
-// and whether their forms are as that of the last one before.
+// and whether their forms are as that of the last one before; and the sum of all that
+// the record says of the package.
 func (w *shardWriter) body(all []entry) []byte {
 	groups := 0
 	for i := range all {
@@ -288,6 +292,7 @@ func (w *shardWriter) body(all []entry) []byte {
 	b := binary.AppendUvarint(nil, uint64(groups))
 	var last, str, ctx uint64
 	var heads []byte
+	var sum uint64
 	head := usualForm
 	for i := 0; i < len(all); {
 		n := 1
@@ -318,6 +323,13 @@ func (w *shardWriter) body(all []entry) []byte {
 			b = binary.AppendUvarint(b, step<<2|2|same)
 			b = binary.AppendUvarint(b, uint64(n))
 		}
+		h := w.recSums[group[0].record]
+		for _, e := range group {
+			w.hashStatement(&h, e.statement)
+		}
+		said := mix(uint64(h))
+		sum += said
+		b = append(b, byte(said), byte(said>>8), byte(said>>16))
 		for j, e := range group {
 			if same == 0 {
 				b = append(b, heads[j])
@@ -329,6 +341,9 @@ func (w *shardWriter) body(all []entry) []byte {
 		}
 		i += n
 	}
+	var all8 [8]byte
+	binary.LittleEndian.PutUint64(all8[:], mix(sum))
+	w.sums = append(w.sums, all8[:hashSize]...)
 	return b
 }
 

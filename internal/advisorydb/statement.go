@@ -159,6 +159,7 @@ func (r *reader) next(ecosystem, name string) error {
 	if head&2 != 0 {
 		n = r.c.count()
 	}
+	r.c.take(groupSum)
 	if r.c.bad {
 		return damaged("a package's statements are cut short")
 	}
@@ -185,11 +186,16 @@ func (r *reader) next(ecosystem, name string) error {
 		}
 	}
 	r.left--
+	r.cut()
+	return r.err
+}
+
+// cut gives the string fields their bytes.
+func (r *reader) cut() {
 	all := string(r.text)
 	for _, s := range r.slots {
 		*s.to = all[s.from:s.at]
 	}
-	return r.err
 }
 
 func (r *reader) statement(f *advisory.Affected, head byte) {

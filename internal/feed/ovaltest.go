@@ -272,10 +272,10 @@ func architectures(pattern string) []string {
 func processors(arches []string) []string {
 	common, other := false, false
 	for _, a := range arches {
-		switch {
-		case a == "noarch" || a == "all" || a == "any":
+		switch a {
+		case "noarch", "all", "any":
 			return nil
-		case a == "x86_64" || a == "amd64":
+		case "x86_64", "amd64":
 			common = true
 		default:
 			other = true

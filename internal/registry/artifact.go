@@ -138,13 +138,14 @@ func (r *repo) put(ctx context.Context, b *Blob) (sent bool, err error) {
 	if err != nil {
 		return fail(err)
 	}
-	drain(resp.Body)
-	switch resp.StatusCode {
+	there := resp.StatusCode
+	resp.Body.Close() // the answer to HEAD has none
+	switch there {
 	case http.StatusOK:
 		return false, nil
 	case http.StatusNotFound:
 	default:
-		return fail(&status{code: resp.StatusCode})
+		return fail(&status{code: there})
 	}
 	resp, err = r.send(ctx, http.MethodPost, r.base+"blobs/uploads/", "", nil, 0)
 	if err != nil {
