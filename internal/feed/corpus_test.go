@@ -75,7 +75,7 @@ func TestCorpus(t *testing.T) {
 		"suse-csaf-vex":          {1, 1185, 0, 1, 0},
 		"suse-csaf":              {3, 163, 0, 0, 0},
 		"vex-hub-aquasecurity":   {0, 15302, 0, 21, 0},
-		"vex-hub-rancher":        {0, 294844, 0, 1800, 16},
+		"vex-hub-rancher":        {0, 215602, 0, 81042, 16}, // on modules of no version it is not heard
 		"pypa":                   {2649, 2649, 0, 10, 2},
 		"bitnami-vulndb":         {7443, 7443, 0, 0, 1},
 		"rconsortium":            {14, 14, 0, 0, 0},

@@ -62,7 +62,7 @@ type Result struct {
 	// whole or in part; Skipped were left out on purpose.
 	Records, Enrichments, Statements, Quarantined, Skipped int
 	// Newest is the latest date on anything read: of a record or of the publication.
-	// It is what the publisher says and may lie in the future.
+	// Dates in the future do not count.
 	Newest time.Time
 	// Ecosystems that the records speak for, sorted.
 	Ecosystems []string
@@ -133,8 +133,11 @@ func Run(ctx context.Context, o *Origin, feeds []Feed, out func(Feed) Sink) []Re
 func run(ctx context.Context, o *Origin, f Feed, to Sink) Result {
 	res := Result{Name: f.Name, Home: f.Home}
 	seen := map[string]struct{}{}
+	// A date in the future says nothing of how old the feed is; a day is for clocks that
+	// are not set alike.
+	future := time.Now().Add(24 * time.Hour)
 	newer := func(t time.Time) {
-		if t.After(res.Newest) {
+		if t.After(res.Newest) && t.Before(future) {
 			res.Newest = t
 		}
 	}

@@ -336,3 +336,17 @@ func TestGoFeed(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 }
+
+// TestFutureDates: a feed does not look fresh by a date that has not come.
+func TestFutureDates(t *testing.T) {
+	was := time.Date(2024, 5, 1, 0, 0, 0, 0, time.UTC)
+	f := Feed{Name: "f", Fetch: func(_ context.Context, _ *Origin, out Sink) error {
+		out.Dated(was)
+		out.Dated(time.Now().AddDate(1, 0, 0))
+		return out.Advisory(advisory.Advisory{ID: "X-1", Modified: time.Now().AddDate(70, 0, 0)})
+	}}
+	r := Run(t.Context(), folder(t, nil), []Feed{f}, func(Feed) Sink { return Sink{} })[0]
+	if r.Err != nil || !r.Newest.Equal(was) {
+		t.Errorf("newest %v, %v; want %v", r.Newest, r.Err, was)
+	}
+}

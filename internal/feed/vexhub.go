@@ -13,14 +13,20 @@ import (
 )
 
 // vexHubs are repositories of VEX documents by the accounts that keep them at GitHub.
-var vexHubs = []string{"aquasecurity", "rancher"}
+// Those that say they are for their own builds alone are not heard on a Go module of no
+// stated version: it may be anybody's build.
+var vexHubs = []struct {
+	account string
+	own     bool
+}{{"aquasecurity", false}, {"rancher", true}}
 
 // vexHubFeeds reads hubs laid out by the VEX Repository Specification 0.1
 // (github.com/aquasecurity/vex-repo-spec): an archive whose index.json maps package URLs
 // to documents.
 func vexHubFeeds() []Feed {
 	feeds := make([]Feed, len(vexHubs))
-	for i, account := range vexHubs {
+	for i, hub := range vexHubs {
+		account := hub.account
 		feeds[i] = Feed{
 			Name:  "vex-hub-" + account,
 			Home:  "https://github.com/" + account + "/vexhub",
@@ -32,7 +38,7 @@ func vexHubFeeds() []Feed {
 					return err
 				}
 				defer f.Close()
-				return readVEXHub(ctx, f, out)
+				return readVEXHub(ctx, f, hub.own, out)
 			},
 		}
 	}
@@ -40,7 +46,7 @@ func vexHubFeeds() []Feed {
 }
 
 // readVEXHub reads the archive twice, for the index may stand behind the documents.
-func readVEXHub(ctx context.Context, f ReaderAtCloser, out Sink) error {
+func readVEXHub(ctx context.Context, f ReaderAtCloser, own bool, out Sink) error {
 	var index map[string][]string
 	err := eachHubFile(ctx, f, func(name string) bool { return name == "index.json" }, func(_ string, data []byte) (err error) {
 		index, err = readHubIndex(data, out)
@@ -56,7 +62,7 @@ func readVEXHub(ctx context.Context, f ReaderAtCloser, out Sink) error {
 	err = eachHubFile(ctx, f, want, func(name string, data []byte) error {
 		ids := index[name]
 		delete(index, name) // a second file of this name is not heard
-		return readHubDocument(name, data, ids, out)
+		return readHubDocument(name, data, ids, own, out)
 	})
 	if err != nil {
 		return fmt.Errorf("reading the hub's archive: %w", err)
@@ -104,7 +110,7 @@ func readHubIndex(data []byte, out Sink) (map[string][]string, error) {
 
 // readHubDocument hands on what a document says of the packages it stands under. What
 // it says of others is left out: the index is how a hub divides who speaks for what.
-func readHubDocument(name string, data []byte, ids []string, out Sink) error {
+func readHubDocument(name string, data []byte, ids []string, own bool, out Sink) error {
 	var may []advisory.PURL
 	for _, id := range ids {
 		if p, err := advisory.ParsePURL(id); err == nil {
@@ -114,7 +120,7 @@ func readHubDocument(name string, data []byte, ids []string, out Sink) error {
 	failed := error(nil)
 	err := readVEX(data, func(s advisory.Statement) error {
 		named := len(s.Products)
-		s.Products = slices.DeleteFunc(s.Products, func(p advisory.Product) bool { return !hubHears(may, p.Component) })
+		s.Products = slices.DeleteFunc(s.Products, func(p advisory.Product) bool { return !hubHears(may, p.Component, own) })
 		where := name + " " + s.Flaw
 		switch {
 		case len(s.Products) == 0:
@@ -146,7 +152,7 @@ func readHubDocument(name string, data []byte, ids []string, out Sink) error {
 // hubHears tells whether a product is one of those that a document stands under. An
 // image is told by its repository or its digest, never by its name alone; and the
 // path of a Go module that does not begin with a server's name is anybody's.
-func hubHears(may []advisory.PURL, c advisory.Component) bool {
+func hubHears(may []advisory.PURL, c advisory.Component, own bool) bool {
 	p, err := advisory.ParsePURL(c.PURL)
 	if err != nil {
 		return false
@@ -154,7 +160,7 @@ func hubHears(may []advisory.PURL, c advisory.Component) bool {
 	switch {
 	case p.Type == "golang":
 		first, _, _ := strings.Cut(strings.TrimPrefix(p.Base(), "pkg:golang/"), "/")
-		if !strings.Contains(first, ".") {
+		if !strings.Contains(first, ".") || own && p.Version == "" {
 			return false
 		}
 	case p.IsImage():

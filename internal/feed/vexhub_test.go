@@ -125,7 +125,7 @@ func FuzzVEXHub(f *testing.F) {
 			return
 		}
 		for name, ids := range at {
-			if err := readHubDocument(name, doc, ids, log.sink()); err != nil {
+			if err := readHubDocument(name, doc, ids, false, log.sink()); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -135,4 +135,21 @@ func FuzzVEXHub(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestHubOfOwnBuilds: a hub that speaks for its own builds is heard on them alone.
+func TestHubOfOwnBuilds(t *testing.T) {
+	may := []advisory.PURL{{Type: "golang", Namespace: "example.com/a", Name: "b"}, {Type: "oci", Name: "web", Qualifiers: []advisory.Qualifier{{Key: "repository_url", Value: "example.com/web"}}}}
+	for purl, want := range map[string][2]bool{
+		"pkg:golang/example.com/a/b":                  {true, false},
+		"pkg:golang/example.com/a/b@v1.2.3":           {true, true},
+		"pkg:oci/web?repository_url=example.com/web":  {true, true},
+		"pkg:golang/example.com/somebody/else@v1.2.3": {false, false},
+	} {
+		for i, own := range []bool{false, true} {
+			if got := hubHears(may, advisory.Component{PURL: purl}, own); got != want[i] {
+				t.Errorf("%s, own builds %v: heard %v", purl, own, got)
+			}
+		}
+	}
 }
