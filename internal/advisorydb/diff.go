@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -401,7 +402,7 @@ func differing(ctx context.Context, a, b *shard, emit func(string) bool) error {
 					return a.wrap(damaged("a block of the table is cut short"))
 				}
 				var ok bool
-				if key, ok = expand(key[:keep], a.symbols, enc); !ok || len(key) > maxString {
+				if key, ok = expand(key[:keep], a.symbols, enc, math.MaxInt); !ok || len(key) > maxString {
 					return a.wrap(damaged("a key of the table is damaged"))
 				}
 				if n, entries = i+1, entries-1; i == at[0] {
@@ -507,7 +508,7 @@ func (w *walker) next() error {
 		return w.s.wrap(damaged("a block of the table is cut short"))
 	}
 	var ok bool
-	if w.key, ok = expand(w.key[:keep], w.s.symbols, enc); !ok || len(w.key) > maxString {
+	if w.key, ok = expand(w.key[:keep], w.s.symbols, enc, math.MaxInt); !ok || len(w.key) > maxString {
 		return w.s.wrap(damaged("a key of the table is damaged"))
 	}
 	if back > 0 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"math"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -303,17 +304,39 @@ func (s *shard) appendString(dst []byte, i uint64) ([]byte, error) {
 		return dst, err
 	}
 	c := cursor{b: b}
+	var keep, need [stringGroup]uint64
+	var rest [stringGroup][]byte
+	for j := range n + 1 {
+		var size uint64
+		keep[j], size = c.front()
+		rest[j] = c.take(size)
+		if size > 2*maxString {
+			c.fail()
+		}
+	}
+	if c.bad {
+		return dst, damaged("a string is cut short")
+	}
+	// Of those before it no more is put together than what is left of them in string i.
+	need[n] = maxString + 1
+	for j := n; j > 0; j-- {
+		need[j-1] = min(need[j], keep[j])
+	}
 	start := uint64(len(dst))
-	for range n + 1 {
-		keep, size := c.front()
-		rest := c.take(size)
-		if c.bad || keep > uint64(len(dst))-start || size > 2*maxString {
-			return dst[:start], damaged("a string is cut short")
+	for j := range n + 1 {
+		if need[j] <= keep[j] {
+			continue
 		}
 		var ok bool
-		if dst, ok = expand(dst[:start+keep], s.symbols, rest); !ok || uint64(len(dst))-start > maxString {
+		if keep[j] > uint64(len(dst))-start {
 			return dst[:start], damaged("a string is cut short")
 		}
+		if dst, ok = expand(dst[:start+keep[j]], s.symbols, rest[j], int(start+need[j])); !ok {
+			return dst[:start], damaged("a string is cut short")
+		}
+	}
+	if uint64(len(dst))-start > maxString {
+		return dst[:start], damaged("a string is cut short")
 	}
 	return dst, nil
 }
@@ -378,7 +401,7 @@ func (s *shard) find(key string) (body []byte, ok bool, err error) {
 		if keep < same {
 			return nil, false, nil
 		}
-		rest, ok := expand(room[:0], s.symbols, enc)
+		rest, ok := expand(room[:0], s.symbols, enc, math.MaxInt)
 		if !ok {
 			return nil, false, damaged("a key of the table is damaged")
 		}

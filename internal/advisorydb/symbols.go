@@ -115,9 +115,10 @@ func learnSymbols(all []string) *symbols {
 	return y
 }
 
-// expand appends what an encoded string stands for; false if it is damaged.
-func expand(dst []byte, list [][]byte, enc []byte) ([]byte, bool) {
-	for i := 0; i < len(enc); i++ {
+// expand appends what an encoded string stands for, until dst has most bytes; false if
+// it is damaged.
+func expand(dst []byte, list [][]byte, enc []byte, most int) ([]byte, bool) {
+	for i := 0; i < len(enc) && len(dst) < most; i++ {
 		c := int(enc[i])
 		switch {
 		case c > escape && c < 0x80:
@@ -137,5 +138,5 @@ func expand(dst []byte, list [][]byte, enc []byte) ([]byte, bool) {
 		}
 		dst = append(dst, list[c]...)
 	}
-	return dst, true
+	return dst[:min(len(dst), most)], true
 }

@@ -3,6 +3,7 @@ package advisorydb
 import (
 	"context"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -28,7 +29,7 @@ func TestSymbols(t *testing.T) {
 		}
 		for _, s := range append(all, word.Draw(t, "another")) {
 			enc := y.append(nil, s)
-			if got, ok := expand(nil, list, enc); !ok || string(got) != s || len(enc) > 2*len(s) {
+			if got, ok := expand(nil, list, enc, math.MaxInt); !ok || string(got) != s || len(enc) > 2*len(s) {
 				t.Fatalf("%q is read as %q, %v", s, got, ok)
 			}
 		}
@@ -56,7 +57,7 @@ func TestSymbolsSave(t *testing.T) {
 func TestExpandDamaged(t *testing.T) {
 	list := [][]byte{[]byte("ab")}
 	for enc, want := range map[string]string{"x\x00y": "xaby", "\x1f\x00": "\x00", "\x1f": "?", "\x01": "?", "\x80": "?", "\xff": "?"} {
-		if got, ok := expand(nil, list, []byte(enc)); ok != (want != "?") || ok && string(got) != want {
+		if got, ok := expand(nil, list, []byte(enc), math.MaxInt); ok != (want != "?") || ok && string(got) != want {
 			t.Errorf("%q is read as %q, %v", enc, got, ok)
 		}
 	}

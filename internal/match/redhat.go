@@ -272,6 +272,9 @@ type candidate struct {
 // several minor releases has a fix of its own in each, and the later ones' versions are
 // above the earlier ones'; and of these one that affects, with the lowest fix.
 func choose(scheme version.Scheme, v string, all []candidate) *candidate {
+	if len(all) == 1 {
+		return &all[0]
+	}
 	nearest := levels + levelSource
 	for _, c := range all {
 		nearest = min(nearest, c.level)
@@ -296,6 +299,9 @@ func choose(scheme version.Scheme, v string, all []candidate) *candidate {
 // nearestOnly leaves those of a record's statements that are nearest: it may be found
 // under a package and its source, and in several ecosystems.
 func nearestOnly(stmts []statement) []statement {
+	if !slices.ContainsFunc(stmts, func(s statement) bool { return s.level > 0 }) {
+		return stmts
+	}
 	type record struct{ source, id string }
 	least := map[record]int{}
 	for _, s := range stmts {
