@@ -50,11 +50,11 @@ var programs = map[string]string{
 
 func main() {
 	ci := flag.Bool("ci", false, "skip nothing, detect races, lint, fuzz each target for a while")
-	fuzz := flag.Duration("fuzz", 0, "fuzz each target this long (with -ci: 10s)")
+	fuzz := flag.Duration("fuzz", 0, "fuzz each target this long (with -ci: 5s)")
 	run := flag.String("run", "", "only tests whose name matches, as for go test")
 	flag.Parse()
 	if *ci && *fuzz == 0 {
-		*fuzz = 10 * time.Second
+		*fuzz = 5 * time.Second
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
