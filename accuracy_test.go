@@ -3,11 +3,13 @@ package plimsoll_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/plimsoll/plimsoll/internal/cli"
@@ -127,21 +129,53 @@ func TestAccuracy(t *testing.T) {
 	}
 }
 
-// everyFeed builds the snapshot of all feeds of the corpus, by a program without the race
-// detector, which would take minutes.
-func everyFeed(t *testing.T, corpus string) string {
+// program builds the program without the race detector, for what would take minutes
+// with it and for tests of several processes.
+func program(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
-	build := exec.Command("go", "build", "-o", filepath.Join(dir, "plimsoll"), "./cmd/plimsoll")
+	bin := filepath.Join(t.TempDir(), "plimsoll")
+	build := exec.Command("go", "build", "-o", bin, "./cmd/plimsoll")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building the program: %v\n%s", err, out)
 	}
-	snapshot := filepath.Join(dir, "advisories")
-	if out, err := exec.Command(filepath.Join(dir, "plimsoll"), "advisories", "build", "-q", "--from", filepath.Join(corpus, "feeds"), "--out", snapshot).CombinedOutput(); err != nil {
-		t.Fatalf("building the snapshot: %v\n%s", err, out)
-	}
+	return bin
+}
+
+// everyFeed builds the snapshot of all feeds of the corpus.
+func everyFeed(t *testing.T, corpus string) string {
+	t.Helper()
+	snapshot := filepath.Join(t.TempDir(), "advisories")
+	tool(t, "", program(t), "advisories", "build", "-q", "--from", filepath.Join(corpus, "feeds"), "--out", snapshot)
 	return snapshot
+}
+
+// TestManyProcesses scans from 64 processes that share a cache and a snapshot, while
+// others update the snapshot without pause.
+func TestManyProcesses(t *testing.T) {
+	corpus, bin := imagetest.Corpus(t), program(t)
+	dir, cache := filepath.Join(t.TempDir(), "advisories"), t.TempDir()
+	build := func(day int) {
+		tool(t, "", bin, "advisories", "build", "-q", "--from", filepath.Join(corpus, "feeds"), "--out", dir, "--only", "alpine-secdb", "--date", fmt.Sprintf("2026-01-%02d", day))
+	}
+	build(1)
+	var wg sync.WaitGroup
+	for range 64 {
+		wg.Go(func() {
+			var out, errs bytes.Buffer
+			c := exec.Command(bin, "scan", filepath.Join(corpus, "fixtures/images/alpine-310.tar.gz"), "--advisories", dir, "--cache-dir", cache, "-f", "json", "--no-timing", "--fail-on", "none")
+			c.Stdout, c.Stderr = &out, &errs
+			_ = c.Run() // unknown, as its support has ended
+			var r report.Report
+			if err := json.Unmarshal(out.Bytes(), &r); err != nil || len(r.Findings) != 20 || c.ProcessState.ExitCode() != 3 || errs.Len() > 0 {
+				t.Errorf("exit %d, %d findings, %v: %s", c.ProcessState.ExitCode(), len(r.Findings), err, errs.String())
+			}
+		})
+	}
+	for day := range 5 {
+		build(2 + day)
+	}
+	wg.Wait()
 }
 
 func read(t *testing.T, path string) []byte {
