@@ -198,11 +198,10 @@ func TestRockyFeed(t *testing.T) {
 func TestCorpusErrata(t *testing.T) {
 	o := corpus(t)
 	var log sinkLog
-	for _, r := range Run(t.Context(), o, []Feed{almaFeed(), rockyFeed(), photonFeed(), archFeed(), echoFeed()}, func(Feed) Sink {
+	for _, f := range []Feed{almaFeed(), rockyFeed(), photonFeed(), archFeed(), echoFeed()} {
 		s := log.sink()
 		s.Quarantine, s.Skip = nil, nil
-		return s
-	}) {
+		r := run(t.Context(), o, f, s)
 		if r.Err != nil || r.Missing {
 			t.Fatalf("%+v", r)
 		}

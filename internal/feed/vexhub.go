@@ -58,18 +58,23 @@ func readVEXHub(ctx context.Context, f ReaderAtCloser, own bool, out Sink) error
 	if err != nil {
 		return fmt.Errorf("reading the hub's archive: %w", err)
 	}
+	read := map[string]bool{}
 	want := func(name string) bool { return index[name] != nil }
 	err = eachHubFile(ctx, f, want, func(name string, data []byte) error {
-		ids := index[name]
-		delete(index, name) // a second file of this name is not heard
-		return readHubDocument(name, data, ids, own, out)
+		if read[name] {
+			return nil // a second file of this name is not heard
+		}
+		read[name] = true
+		return readHubDocument(name, data, index[name], own, out)
 	})
 	if err != nil {
 		return fmt.Errorf("reading the hub's archive: %w", err)
 	}
 	left := make([]string, 0, len(index))
 	for name := range index {
-		left = append(left, name)
+		if !read[name] {
+			left = append(left, name)
+		}
 	}
 	slices.Sort(left)
 	for _, name := range left {
