@@ -145,9 +145,8 @@ func (r ranking) rank(i uint64) (uint64, bool, error) {
 // it: false means that no statement does, so that there is nothing to look up. It is
 // true where that cannot be told without reading all. Errors are those of [DB.Lookup].
 func (db *DB) MayAffect(ctx context.Context, ecosystem, name, v string) (bool, error) {
-	scheme, ok := version.For(ecosystem)
 	i, covered := db.places[ecosystem]
-	if !ok || !covered || !scheme.Ranked(v) {
+	if !covered {
 		return true, nil
 	}
 	if err := db.enter(); err != nil {
@@ -165,6 +164,10 @@ func (db *DB) MayAffect(ctx context.Context, ecosystem, name, v string) (bool, e
 			return err
 		}
 		if may = found; !found {
+			return nil
+		}
+		scheme, ok := version.For(ecosystem)
+		if !ok || !scheme.Ranked(v) {
 			return nil
 		}
 		r, ranked, err := s.ranking()

@@ -269,6 +269,10 @@ func (m *matcher) describe(f *finding.Finding) error {
 		if f.SSVC == nil {
 			f.SSVC = e.SSVC
 		}
+		// Exploitation is known by CVE. Other names are asked for what is still missing.
+		if isCVE(id) && f.Title != "" && len(f.CVSS) > 0 && f.Severity != advisory.SeverityUnknown && !f.Published.IsZero() {
+			break
+		}
 	}
 	return nil
 }
