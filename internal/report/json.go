@@ -2,8 +2,12 @@ package report
 
 import (
 	"bufio"
+	"bytes"
 	_ "embed"
+	"fmt"
 	"io"
+	"strconv"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -17,13 +21,135 @@ import (
 // give equal bytes. Strings that are no valid UTF-8 have the bad bytes replaced.
 func JSON(w io.Writer, doc any) error {
 	b := bufio.NewWriterSize(w, 64<<10)
-	err := json.MarshalWrite(b, doc, json.Deterministic(true), jsontext.AllowInvalidUTF8(true),
-		jsontext.WithIndent("  "), jsonv1.OmitEmptyWithLegacySemantics(true))
-	if err != nil {
+	r, ok := doc.(*Report)
+	if !ok || len(r.Packages) == 0 {
+		if err := marshal(b, doc); err != nil {
+			return err
+		}
+		b.WriteByte('\n')
+		return b.Flush()
+	}
+	// Packages are nine tenths of most documents. They are written by hand, which takes a
+	// quarter of the time, into the place of an empty list.
+	rest := *r
+	rest.Packages = []Package{}
+	var all bytes.Buffer
+	if err := marshal(&all, &rest); err != nil {
 		return err
 	}
+	const place = "\n  \"packages\": []"
+	before, after, ok := bytes.Cut(all.Bytes(), []byte(place))
+	if !ok {
+		return fmt.Errorf("the report has no place for its packages")
+	}
+	b.Write(before)
+	b.WriteString(place[:len(place)-1])
+	var line []byte
+	for i := range r.Packages {
+		if line = line[:0]; i > 0 {
+			line = append(line, ',')
+		}
+		b.Write(appendPackage(line, &r.Packages[i]))
+	}
+	b.WriteString("\n  ]")
+	b.Write(after)
 	b.WriteByte('\n')
 	return b.Flush()
+}
+
+func marshal(w io.Writer, doc any) error {
+	return json.MarshalWrite(w, doc, json.Deterministic(true), jsontext.AllowInvalidUTF8(true),
+		jsontext.WithIndent("  "), jsonv1.OmitEmptyWithLegacySemantics(true))
+}
+
+// appendPackage writes an element of the list of packages, as marshal does.
+func appendPackage(b []byte, p *Package) []byte {
+	b = append(b, "\n    {"...)
+	first := true
+	field := func(key, v string, always bool) {
+		if v == "" && !always {
+			return
+		}
+		b = appendKey(b, "\n      ", key, first)
+		b, first = appendString(b, v), false
+	}
+	field("name", p.Name, true)
+	field("version", p.Version, true)
+	field("purl", p.PURL, true)
+	field("type", p.Type, true)
+	field("arch", p.Arch, false)
+	if p.Source != nil {
+		b = append(b, ",\n      \"source\": {\n        \"name\": "...)
+		b = appendString(b, p.Source.Name)
+		b = append(b, ",\n        \"version\": "...)
+		b = appendString(b, p.Source.Version)
+		b = append(b, "\n      }"...)
+	}
+	field("module", p.Module, false)
+	if len(p.Licenses) > 0 {
+		b = append(b, ",\n      \"licenses\": ["...)
+		for i, l := range p.Licenses {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = append(b, "\n        "...)
+			b = appendString(b, l)
+		}
+		b = append(b, "\n      ]"...)
+	}
+	field("evidence", p.Evidence, true)
+	if p.Dev {
+		b = append(b, ",\n      \"dev\": true"...)
+	}
+	field("owned_by", p.OwnedBy, false)
+	field("sha1", p.SHA1, false)
+	field("state", p.State, false)
+	b = append(b, ",\n      \"locations\": ["...)
+	for i := range p.Locations {
+		l := &p.Locations[i]
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, "\n        {\n          \"path\": "...)
+		b = appendString(b, l.Path)
+		if l.Layer != "" {
+			b = append(b, ",\n          \"layer\": "...)
+			b = appendString(b, string(l.Layer))
+		}
+		if l.Line != 0 {
+			b = append(b, ",\n          \"line\": "...)
+			b = strconv.AppendInt(b, int64(l.Line), 10)
+		}
+		b = append(b, "\n        }"...)
+	}
+	if len(p.Locations) > 0 {
+		b = append(b, "\n      "...)
+	}
+	return append(b, "]\n    }"...)
+}
+
+func appendKey(b []byte, indent, key string, first bool) []byte {
+	if !first {
+		b = append(b, ',')
+	}
+	b = append(append(b, indent...), '"')
+	return append(append(b, key...), "\": "...)
+}
+
+// appendString quotes s; bytes that are no UTF-8 are replaced.
+func appendString(b []byte, s string) []byte {
+	plain := true
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
+			plain = false
+			break
+		}
+	}
+	if plain {
+		return append(append(append(b, '"'), s...), '"')
+	}
+	b, _ = jsontext.AppendQuote(b, s) // the error is about bad UTF-8 alone
+	return b
 }
 
 // JSONSchema is the published schema (JSON Schema 2020-12) of both documents.
