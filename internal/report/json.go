@@ -4,7 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	_ "embed"
-	"fmt"
+	"errors"
 	"io"
 	"strconv"
 	"unicode/utf8"
@@ -33,28 +33,49 @@ func JSON(w io.Writer, doc any) error {
 	// quarter of the time, into the place of an empty list.
 	rest := *r
 	rest.Packages = []Package{}
-	var all bytes.Buffer
-	if err := marshal(&all, &rest); err != nil {
+	into := &spliced{w: b, packages: r.Packages}
+	if err := marshal(into, &rest); err != nil {
 		return err
 	}
-	const place = "\n  \"packages\": []"
-	before, after, ok := bytes.Cut(all.Bytes(), []byte(place))
-	if !ok {
-		return fmt.Errorf("the report has no place for its packages")
+	if len(into.packages) > 0 {
+		return errors.New("the report has no place for its packages")
 	}
-	b.Write(before)
-	b.WriteString(place[:len(place)-1])
-	var line []byte
-	for i := range r.Packages {
-		if line = line[:0]; i > 0 {
-			line = append(line, ',')
-		}
-		b.Write(appendPackage(line, &r.Packages[i]))
-	}
-	b.WriteString("\n  ]")
-	b.Write(after)
 	b.WriteByte('\n')
 	return b.Flush()
+}
+
+// spliced passes a report on and puts packages into the empty list of them.
+type spliced struct {
+	w        *bufio.Writer
+	packages []Package // nil once they are written
+	held     []byte    // what came before them, until their place is found
+}
+
+const packagesPlace = "\n  \"packages\": []"
+
+func (s *spliced) Write(p []byte) (int, error) {
+	if s.packages == nil {
+		return s.w.Write(p)
+	}
+	s.held = append(s.held, p...)
+	i := bytes.Index(s.held, []byte(packagesPlace))
+	if i < 0 {
+		return len(p), nil
+	}
+	i += len(packagesPlace) - 1
+	s.w.Write(s.held[:i])
+	var line []byte
+	for k := range s.packages {
+		if line = line[:0]; k > 0 {
+			line = append(line, ',')
+		}
+		line = appendPackage(line, &s.packages[k])
+		s.w.Write(line)
+	}
+	s.w.WriteString("\n  ")
+	_, err := s.w.Write(s.held[i:])
+	s.packages, s.held = nil, nil
+	return len(p), err
 }
 
 func marshal(w io.Writer, doc any) error {
