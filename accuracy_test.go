@@ -134,19 +134,28 @@ func TestAccuracy(t *testing.T) {
 func program(t *testing.T) string {
 	t.Helper()
 	bin := filepath.Join(t.TempDir(), "plimsoll")
-	build := exec.Command("go", "build", "-o", bin, "./cmd/plimsoll")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
+	c := exec.Command("go", "build", "-o", bin, "./cmd/plimsoll")
+	c.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := c.CombinedOutput(); err != nil {
 		t.Fatalf("building the program: %v\n%s", err, out)
 	}
 	return bin
+}
+
+// build runs bin to build a snapshot of feeds of the corpus.
+func build(t *testing.T, bin, corpus, out string, args ...string) {
+	t.Helper()
+	c := exec.Command(bin, append([]string{"advisories", "build", "-q", "--from", filepath.Join(corpus, "feeds"), "--out", out}, args...)...)
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("building the snapshot: %v\n%s", err, out)
+	}
 }
 
 // everyFeed builds the snapshot of all feeds of the corpus.
 func everyFeed(t *testing.T, corpus string) string {
 	t.Helper()
 	snapshot := filepath.Join(t.TempDir(), "advisories")
-	tool(t, "", program(t), "advisories", "build", "-q", "--from", filepath.Join(corpus, "feeds"), "--out", snapshot)
+	build(t, program(t), corpus, snapshot)
 	return snapshot
 }
 
@@ -155,10 +164,10 @@ func everyFeed(t *testing.T, corpus string) string {
 func TestManyProcesses(t *testing.T) {
 	corpus, bin := imagetest.Corpus(t), program(t)
 	dir, cache := filepath.Join(t.TempDir(), "advisories"), t.TempDir()
-	build := func(day int) {
-		tool(t, "", bin, "advisories", "build", "-q", "--from", filepath.Join(corpus, "feeds"), "--out", dir, "--only", "alpine-secdb", "--date", fmt.Sprintf("2026-01-%02d", day))
+	on := func(day int) {
+		build(t, bin, corpus, dir, "--only", "alpine-secdb", "--date", fmt.Sprintf("2026-01-%02d", day))
 	}
-	build(1)
+	on(1)
 	var wg sync.WaitGroup
 	for range 64 {
 		wg.Go(func() {
@@ -173,7 +182,7 @@ func TestManyProcesses(t *testing.T) {
 		})
 	}
 	for day := range 5 {
-		build(2 + day)
+		on(2 + day)
 	}
 	wg.Wait()
 }
