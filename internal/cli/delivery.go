@@ -181,6 +181,25 @@ func writePulled(env Env, dir string, p *advisorydb.Pulled) {
 	}
 }
 
+// snapshotAnd wants one argument, or the snapshot's folder before it.
+func snapshotAnd(name, example string) cobra.PositionalArgs {
+	want := one(name, example)
+	return func(c *cobra.Command, args []string) error {
+		if len(args) == 2 {
+			return nil
+		}
+		return want(c, args)
+	}
+}
+
+// leading takes the folder off the arguments, if it is there.
+func leading(dir string, args []string) (string, []string) {
+	if len(args) == 2 {
+		return args[0], args[1:]
+	}
+	return dir, args
+}
+
 func newPush(env Env) *cobra.Command {
 	var (
 		dir, ca  string
@@ -188,14 +207,15 @@ func newPush(env Env) *cobra.Command {
 		quiet    bool
 	)
 	c := &cobra.Command{
-		Use:   "push REF",
+		Use:   "push [DIR] REF",
 		Short: "Publish the snapshot as an artifact at an OCI registry",
 		Long: `Push writes the snapshot in force to a registry, one layer for each part. Parts that
 the registry has are not sent again. The folder itself, behind any web server, can be
 pulled from just as well.`,
 		Example: `  plimsoll advisories push registry.example/plimsoll/advisories:latest`,
-		Args:    one("artifact", "plimsoll advisories push registry.example/plimsoll/advisories:latest"),
+		Args:    snapshotAnd("artifact", "plimsoll advisories push registry.example/plimsoll/advisories:latest"),
 		RunE: func(c *cobra.Command, args []string) error {
+			dir, args := leading(dir, args)
 			ref, err := image.ParseRef(args[0])
 			if err != nil {
 				return usage("%v", err)
@@ -229,14 +249,15 @@ func newExport(env Env) *cobra.Command {
 	var dir string
 	var only []string
 	c := &cobra.Command{
-		Use:   "export FILE",
+		Use:   "export [DIR] FILE",
 		Short: "Write the snapshot to one file, for sites without a network",
 		Long: `Export writes the snapshot in force with its signature to FILE, a tar archive; if the
 name ends in .zst it is compressed. Import reads it, and checks what pull checks.`,
 		Example: `  plimsoll advisories export advisories.tar.zst
   plimsoll advisories export debian.tar --only Debian:12,npm`,
-		Args: one("file", "plimsoll advisories export advisories.tar.zst"),
+		Args: snapshotAnd("file", "plimsoll advisories export advisories.tar.zst"),
 		RunE: func(c *cobra.Command, args []string) error {
+			dir, args := leading(dir, args)
 			n, size, err := advisorydb.Export(c.Context(), snapshotDir(env, dir), args[0], only)
 			if err != nil {
 				return err

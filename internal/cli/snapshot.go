@@ -75,10 +75,18 @@ func newStatus(env Env) *cobra.Command {
 	var dir, format, asOf string
 	var verify bool
 	c := &cobra.Command{
-		Use:   "status",
+		Use:   "status [DIR]",
 		Short: "Say what the snapshot holds, how old each source is, and which others are kept",
-		Args:  none,
-		RunE: func(c *cobra.Command, _ []string) error {
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usage("one snapshot at a time, but there are %d", len(args))
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				dir = args[0]
+			}
 			if format != "table" && format != "json" {
 				return usage("--format %s: want table or json", format)
 			}
