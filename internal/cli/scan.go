@@ -202,7 +202,7 @@ func runScan(ctx context.Context, env Env, o scanOptions, arg string) error {
 const softMemory = 110 << 20
 
 // gcPercent lets a short run with little in memory do without collecting most of the time.
-const gcPercent = 400
+const gcPercent = 800
 
 // document is one report or several.
 type document struct {
