@@ -85,21 +85,14 @@ func fetchSecdb(ctx context.Context, o *Origin, out Sink) error {
 // secdbReleases lists the folders of releases that a page links to, sorted.
 func secdbReleases(page string) []string {
 	var out []string
-	for {
-		_, rest, ok := strings.Cut(page, `href="`)
-		if !ok {
-			return sortedUnique(out)
-		}
-		var link string
-		if link, page, ok = strings.Cut(rest, `"`); !ok {
-			return sortedUnique(out)
-		}
+	for _, link := range links(page) {
 		name, isDir := strings.CutSuffix(link, "/")
 		major, minor, dotted := strings.Cut(strings.TrimPrefix(name, "v"), ".")
 		if isDir && (name == "edge" || strings.HasPrefix(name, "v") && dotted && isDigits(major) && isDigits(minor)) && len(name) < 16 {
 			out = append(out, name)
 		}
 	}
+	return sortedUnique(out)
 }
 
 // secdb gathers statements by flaw, so that one flaw is one advisory however many

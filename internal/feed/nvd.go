@@ -188,19 +188,12 @@ func fetchNVDPages(ctx context.Context, o *Origin, out Sink) error {
 // nvdPages lists the JSON files that a page links to, sorted.
 func nvdPages(page string) []string {
 	var out []string
-	for {
-		_, rest, ok := strings.Cut(page, `href="`)
-		if !ok {
-			return sortedUnique(out)
-		}
-		var link string
-		if link, page, ok = strings.Cut(rest, `"`); !ok {
-			return sortedUnique(out)
-		}
+	for _, link := range links(page) {
 		if isJSON(link) && len(link) < 100 && !strings.ContainsAny(link, "/\\?#%&:") && link[0] != '.' {
 			out = append(out, link)
 		}
 	}
+	return sortedUnique(out)
 }
 
 // document streams one document. A record that cannot be read goes into quarantine.

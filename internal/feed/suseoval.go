@@ -77,18 +77,10 @@ func fetchSUSEOVAL(ctx context.Context, o *Origin, about string, product *regexp
 // suseDocuments gives for each product that a page links to its addresses, the one
 // that says most and is packed best first.
 func suseDocuments(page string, product *regexp.Regexp) [][]string {
-	links := map[string]bool{}
+	listed := map[string]bool{}
 	var names []string
-	for {
-		_, rest, ok := strings.Cut(page, `href="`)
-		if !ok {
-			break
-		}
-		var link string
-		if link, page, ok = strings.Cut(rest, `"`); !ok {
-			break
-		}
-		links[link] = true
+	for _, link := range links(page) {
+		listed[link] = true
 		base, ok := strings.CutSuffix(strings.TrimSuffix(strings.TrimSuffix(link, ".gz"), ".bz2"), ".xml")
 		if base = strings.TrimSuffix(base, "-affected"); ok && len(base) < 64 && product.MatchString(base) {
 			names = append(names, base)
@@ -104,7 +96,7 @@ func suseDocuments(page string, product *regexp.Regexp) [][]string {
 		var addresses []string
 		for _, kind := range [...]string{"-affected", ""} {
 			for _, pack := range [...]string{".gz", ".bz2", ""} {
-				if file := name + kind + ".xml" + pack; links[file] {
+				if file := name + kind + ".xml" + pack; listed[file] {
 					addresses = append(addresses, suseOVALURL+file)
 				}
 			}
