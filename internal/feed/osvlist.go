@@ -72,7 +72,7 @@ func parseOSVList(text string) (*osvList, error) {
 
 // isOSVID tells IDs that can be the names of files.
 func isOSVID(id string) bool {
-	if id == "" || len(id) > 128 || id[0] == '.' || strings.ContainsAny(id, `/\,"<>`) {
+	if id == "" || len(id) > 128 || id[0] == '.' || strings.ContainsAny(id, `/\?,"<>`) {
 		return false
 	}
 	for i := 0; i < len(id); i++ {

@@ -306,7 +306,7 @@ func TestParseOSVList(t *testing.T) {
 			t.Errorf("%q was taken", bad)
 		}
 	}
-	for _, row := range []string{"x", "2025-01-01T00:00:00Z,", "2025-01-01T00:00:00Z,a/b", "2025-01-01T00:00:00Z,..", "2025-01-01T00:00:00Z,a,b", ",", ""} {
+	for _, row := range []string{"x", "2025-01-01T00:00:00Z,", "2025-01-01T00:00:00Z,a/b", "2025-01-01T00:00:00Z,..", "2025-01-01T00:00:00Z,a,b", "2025-01-01T00:00:00Z,a?b", ",", ""} {
 		if l, err := parseOSVList("2025-01-01T00:00:00Z,A\n" + row + "\n"); err != nil || !l.partial || len(l.rows) != 1 {
 			t.Errorf("%q: %v, %+v", row, err, l)
 		}
