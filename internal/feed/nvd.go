@@ -16,24 +16,21 @@ import (
 )
 
 const (
-	nvdURL      = "https://nvd.nist.gov/feeds/json/cve/2.0/nvdcve-2.0-"
-	nvdPagesURL = "https://services.nvd.nist.gov/rest/json/cves/2.0/"
+	nvdURL = "https://nvd.nist.gov/feeds/json/cve/2.0/nvdcve-2.0-"
 	// nvdFirst is the year whose file holds the flaws of that year and all before.
 	nvdFirst = 2002
 )
 
-// Bounds on the files of NVD: bytes of one, unpacked, bytes of one record, and pages
-// of the API in a mirror.
+// Bounds on the files of NVD: bytes of one, unpacked, and bytes of one record.
 const (
 	maxNVD       = 4 << 30
 	maxNVDRecord = 64 << 20
-	maxNVDPages  = 4096
 )
 
 // nvdFeed reads the National Vulnerability Database in its form 2.0
 // (nvd.nist.gov/vuln/data-feeds; csrc.nist.gov/schema/nvd/api/2.0/cve_api_json_2.0.schema):
-// a file for each year and two of what changed lately, or, where a mirror has none of
-// those, pages of the API that its folder lists.
+// a file for each year and two of what changed lately, or, where there is none of those,
+// the pages of its API.
 //
 // What it says of a flaw as such becomes an enrichment. Of the versions it lists, only
 // those of a few runtimes are kept: see nvdAffected.
@@ -89,14 +86,14 @@ func fetchNVD(ctx context.Context, o *Origin, out Sink) error {
 
 // nvdReader reads documents of NVD one after the other.
 type nvdReader struct {
-	// seen are the flaws in the files of what changed lately, years tells that those
-	// have been read.
+	// seen are the flaws in what changed lately, years tells that this has been read.
 	seen  map[string]struct{}
 	years bool
-	// newest is the latest date of a document; records counts what was in them, and
-	// total is the number that the newest page of the API says there are.
+	// newest is the latest date of a document; records counts what was in them. said is
+	// how many the last page of the API says there are, total how many the newest says.
 	newest  time.Time
 	records int
+	said    int
 	total   int
 }
 
@@ -149,51 +146,6 @@ func nvdSum(ctx context.Context, o *Origin, part string) string {
 		}
 	}
 	return ""
-}
-
-// fetchNVDPages reads the pages of the API that a mirror keeps as files: those that the
-// page of the folder links to and that end in .json, in the order of their names.
-func fetchNVDPages(ctx context.Context, o *Origin, out Sink) error {
-	index, err := o.Open(ctx, nvdPagesURL)
-	if err != nil {
-		return err
-	}
-	page, err := readAll(index, 1<<20)
-	index.Close()
-	if err != nil {
-		return fmt.Errorf("reading the list of pages: %w", err)
-	}
-	names := nvdPages(string(page))
-	if len(names) == 0 || len(names) > maxNVDPages {
-		return fmt.Errorf("reading the list of pages: there are %d, not 1 to %d", len(names), maxNVDPages)
-	}
-	r := nvdReader{seen: map[string]struct{}{}, years: true}
-	for _, name := range names {
-		body, err := o.Open(ctx, nvdPagesURL+name)
-		if err != nil {
-			return err
-		}
-		err = r.document(ctx, body, name, out)
-		body.Close()
-		if err != nil {
-			return err
-		}
-	}
-	if r.records < r.total {
-		return fmt.Errorf("reading the pages: they hold %d of %d flaws", r.records, r.total)
-	}
-	return nil
-}
-
-// nvdPages lists the JSON files that a page links to, sorted.
-func nvdPages(page string) []string {
-	var out []string
-	for _, link := range links(page) {
-		if isJSON(link) && len(link) < 100 && !strings.ContainsAny(link, "/\\?#%&:") && link[0] != '.' {
-			out = append(out, link)
-		}
-	}
-	return sortedUnique(out)
 }
 
 // document streams one document. A record that cannot be read goes into quarantine.
@@ -249,6 +201,7 @@ func (r *nvdReader) document(ctx context.Context, in io.Reader, name string, out
 	if !list {
 		return fail(errors.New("it has no list of flaws"))
 	}
+	r.said = total
 	if !dated.Before(r.newest) {
 		r.newest, r.total = dated.Time, total
 	}

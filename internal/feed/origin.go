@@ -96,6 +96,9 @@ func (o *Origin) Keep(dir string) error {
 	return nil
 }
 
+// atPublisher tells whether o reads from the publishers themselves.
+func (o *Origin) atPublisher() bool { return o.base == nil && o.dir == "" }
+
 // OnDisk tells whether o reads a folder.
 func (o *Origin) OnDisk() bool { return o.dir != "" }
 
@@ -141,9 +144,11 @@ type ReaderAtCloser interface {
 
 // Open opens the publisher's file at address, which has the form https://HOST/PATH
 // with its escapes; a path that ends in a slash is a folder's index. A folder may be
-// followed by a query that asks for page N of a list, "?size=100&page=N"; on a mirror
-// that is the folder's file pageN.json, however many it holds. The body ends in
-// an error, never in io.EOF, if it is cut short or goes beyond the bound.
+// followed by a query that asks for page N of a list, "?size=100&page=N", or for the
+// page that begins with record N, "?startIndex=N"; on a mirror that is the folder's file
+// pageN.json or startIndexN.json, however many it holds, and lastMod-startIndexN.json if
+// the query lists what has changed, by "lastModStartDate". The body ends in an error,
+// never in io.EOF, if it is cut short or goes beyond the bound.
 func (o *Origin) Open(ctx context.Context, address string) (*Body, error) {
 	host, path, err := locate(address)
 	if err != nil {
@@ -270,7 +275,7 @@ func (d *diskFile) Close() error {
 }
 
 // pageQuery is a query that asks for one page of a list.
-var pageQuery = regexp.MustCompile(`^(?:[a-zA-Z_]+=[a-zA-Z0-9_]+&)*page=([1-9][0-9]{0,8})$`)
+var pageQuery = regexp.MustCompile(`^(?:[a-zA-Z_]+=(?:[a-zA-Z0-9_.-]|%3A|%2B)+&)*(?:(page)=([1-9][0-9]{0,8})|(startIndex)=(0|[1-9][0-9]{0,8}))$`)
 
 // locate takes an address of the form https://HOST/PATH or https://HOST/PATH/?QUERY
 // apart. The path has no leading slash and no element that leads elsewhere; of a page
@@ -292,7 +297,11 @@ func locate(address string) (host, path string, err error) {
 	if page == nil || !isFolder(path) {
 		return "", "", fmt.Errorf("%.200q is not the address of a publisher's file", address)
 	}
-	return u.Host, path + "page" + page[1] + ".json?" + u.RawQuery, nil
+	name := page[1] + page[2] + page[3] + page[4] + ".json"
+	if strings.Contains(u.RawQuery, "lastModStartDate=") {
+		name = "lastMod-" + name
+	}
+	return u.Host, path + name + "?" + u.RawQuery, nil
 }
 
 func isFolder(path string) bool { return path == "" || strings.HasSuffix(path, "/") }

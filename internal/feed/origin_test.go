@@ -90,6 +90,15 @@ func TestOriginPages(t *testing.T) {
 	if got, err := read(t, folder(t, map[string]string{"a.example/api/list/page12.json": "twelve"}), address); err != nil || got != "twelve" {
 		t.Errorf("in a folder it is %s, %v", got, err)
 	}
+	for query, want := range map[string]string{
+		"resultsPerPage=10&startIndex=0":                                       "startIndex0.json",
+		"lastModStartDate=2026-01-01T00%3A00%3A00.000%2B00%3A00&startIndex=20": "lastMod-startIndex20.json",
+	} {
+		host, path, err := locate("https://a.example/api/?" + query)
+		if err != nil || keptName(host, path) != "a.example/api/"+want || publisher.remote(host, path).String() != "https://a.example/api/?"+query {
+			t.Errorf("%s: %s, %v", query, path, err)
+		}
+	}
 }
 
 func TestOriginNotThere(t *testing.T) {
