@@ -32,10 +32,9 @@ func FuzzCSAF(f *testing.F) {
 func FuzzRedHatLists(f *testing.F) {
 	f.Add([]byte("\"2024/cve-2024-0001.json\",\"2024-08-12T00:00:00+00:00\"\n"), []byte(`{"data":{"a-rpms":{"cpes":["cpe:/o:x:b"]}}}`))
 	f.Fuzz(func(t *testing.T, list, repositories []byte) {
-		o := folder(t, map[string]string{"x.example/changes.csv": string(list)})
 		var log sinkLog
 		sink := log.sink()
-		if docs, err := csafList(t.Context(), o, "https://x.example/changes.csv", sink); err == nil {
+		if docs, err := csafRows(bytes.NewReader(list), "changes.csv", sink); err == nil {
 			for _, d := range docs {
 				if _, _, err := locate("https://x.example/" + d.path); err != nil || d.at.IsZero() {
 					t.Errorf("%+v: %v", d, err)

@@ -215,9 +215,14 @@ func csafList(ctx context.Context, o *Origin, address string, out Sink) ([]csafL
 		return nil, err
 	}
 	defer b.Close()
-	r := csv.NewReader(&boundedReader{r: b, left: maxCSAFList})
+	return csafRows(b, address, out)
+}
+
+// csafRows reads the rows of the list that is at address.
+func csafRows(list io.Reader, address string, out Sink) ([]csafListed, error) {
+	r := csv.NewReader(&boundedReader{r: list, left: maxCSAFList})
 	r.FieldsPerRecord, r.ReuseRecord, r.LazyQuotes = -1, true, true
-	var list []csafListed
+	var docs []csafListed
 	strange := 0
 	for {
 		row, err := r.Read()
@@ -233,16 +238,16 @@ func csafList(ctx context.Context, o *Origin, address string, out Sink) ([]csafL
 			}
 			continue
 		}
-		list = append(list, csafListed{strings.Clone(row[0]), parseTime(row[1])})
-		if len(list) > maxEntries {
+		docs = append(docs, csafListed{strings.Clone(row[0]), parseTime(row[1])})
+		if len(docs) > maxEntries {
 			return nil, fmt.Errorf("reading %s: more than %d documents", address, maxEntries)
 		}
 	}
-	if strange > len(list) {
+	if strange > len(docs) {
 		return nil, fmt.Errorf("reading %s: this is no list of documents", address)
 	}
-	slices.SortFunc(list, func(a, b csafListed) int { return strings.Compare(a.path, b.path) })
-	return slices.CompactFunc(list, func(a, b csafListed) bool { return a.path == b.path }), nil
+	slices.SortFunc(docs, func(a, b csafListed) int { return strings.Compare(a.path, b.path) })
+	return slices.CompactFunc(docs, func(a, b csafListed) bool { return a.path == b.path }), nil
 }
 
 // csafFetch hands on what a publisher's documents say.
