@@ -208,7 +208,7 @@ func fuzzOne(ctx context.Context, env []string, dir, name string, d time.Duratio
 	}
 	out, err := fuzz()
 	if err != nil && bytes.Contains(out, []byte("    context deadline exceeded\n")) && !bytes.Contains(out, []byte("Failing input")) {
-		// On a busy machine Go's fuzzer takes its own end for a failure (go.dev/issue/48157):
+		// On a busy machine Go's fuzzer takes its own end for a failure (go.dev/issue/75804):
 		// an input that fails or hangs is named, and fails again.
 		out, err = fuzz()
 	}
