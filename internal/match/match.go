@@ -38,8 +38,8 @@ type Lookup interface {
 // A lifecycler is a Lookup that also knows until when releases are supported: its word
 // goes before the table in this room, which is for what it is silent on.
 type lifecycler interface {
-	// EndOfLife takes the ID of an os-release and a release, "debian 12"; false if
-	// nothing is known.
+	// EndOfLife takes the ID of an os-release or the name of a runtime and a release,
+	// "debian 12", "python 3.12"; false if nothing is known.
 	EndOfLife(ctx context.Context, key string) (advisory.Lifecycle, bool, error)
 }
 
@@ -54,6 +54,9 @@ type Result struct {
 	Ecosystems []string
 	// EOL is the last day of the distribution's support, if known ("2028-06-30").
 	EOL string
+	// Ends are the last days of support of runtimes that no OS package brought, where the
+	// snapshot knows them.
+	Ends map[*inventory.Package]string
 	// Suppressed are findings that by a VEX statement do not count, sorted like
 	// Findings; each has the statement.
 	Suppressed []finding.Finding
@@ -174,6 +177,9 @@ func (m *matcher) coverage(p *inventory.Package, ecosystem string) *Coverage {
 func (m *matcher) pkg(p *inventory.Package) error {
 	if inventory.IsOS(p.Type) {
 		return m.osPackage(p)
+	}
+	if err := m.supported(p); err != nil {
+		return err
 	}
 	lang, ok := languages[p.Type]
 	if !ok {

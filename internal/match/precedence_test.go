@@ -171,6 +171,35 @@ func TestRuntimesInNVD(t *testing.T) {
 	}
 }
 
+// TestRuntimeEnds: until when runtimes are supported, but for those of OS packages.
+func TestRuntimeEnds(t *testing.T) {
+	b := advisorydb.NewBuilder()
+	for key, e := range map[string]advisory.Lifecycle{
+		"node 16": {End: "2023-09-11"}, "openssl 1.1.1": {End: "2023-09-11"}, "openssl 1": {End: "2000-01-01"}, "python 3.12": {End: "2028-10-31"},
+		"go 1.21": {End: "2024-08-13"}, "sqlite 3": {}, "postgresql 9.6": {End: "2021-11-11"}, "stdlib 1": {End: "2000-01-01"},
+	} {
+		if err := b.EndOfLife(key, e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	inv := &inventory.Inventory{Packages: []inventory.Package{
+		pkg("generic", "node", "16.20.2"), pkg("generic", "openssl", "1.1.1w"), pkg("generic", "python", "3.12.4"), pkg("golang", "stdlib", "v1.21.5"),
+		pkg("generic", "sqlite", "3.40.1"), pkg("generic", "postgres", "9.6.24"), pkg("generic", "python", "3.1"), pkg("npm", "node", "16.20.2"), pkg("generic", "node", ""),
+		pkg("generic", "node", "16.1.0"),
+	}}
+	inv.Packages[9].OwnedBy = "nodejs"
+	res, err := match.Match(t.Context(), inv, written(t, b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[int]string{0: "2023-09-11", 1: "2023-09-11", 2: "2028-10-31", 3: "2024-08-13", 5: "2021-11-11"}
+	for i := range inv.Packages {
+		if p := &inv.Packages[i]; res.Ends[p] != want[i] {
+			t.Errorf("%s %s %s: %q, want %q", p.Type, p.Name, p.Version, res.Ends[p], want[i])
+		}
+	}
+}
+
 // TestEndOfLife: the snapshot's word goes before the built-in table's.
 func TestEndOfLife(t *testing.T) {
 	known := advisorydb.NewBuilder()

@@ -4,6 +4,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -98,9 +99,14 @@ type Subject struct {
 	// Distro and EOL say which release it is and when its support ends ("2028-06-30");
 	// EOL is empty if that is not known.
 	Distro, EOL string
+	// Runtimes are those whose end of support is known.
+	Runtimes []Runtime
 	// Feeds are the sources that were used.
 	Feeds []Feed
 }
+
+// Runtime is one with its version, and the last day on which its project supports it.
+type Runtime struct{ Name, End string }
 
 // Feed is one source, how new it is, and how old it may be; zero means any age.
 type Feed struct {
@@ -147,6 +153,10 @@ func (p Policy) Evaluate(s Subject) Verdict {
 			v.Reasons = append(v.Reasons, Reason{Rule: r.ID, Action: r.Action, Count: n, Detail: r.describe(n)})
 		}
 	}
+	if ended := ended(s.Runtimes, s.AsOf); len(ended) > 0 {
+		v.Value = Worse(v.Value, Warn)
+		v.Reasons = append(v.Reasons, Reason{Rule: RuntimeEOL, Action: Warn, Count: len(ended), Detail: "no longer supported: " + strings.Join(ended, ", ")})
+	}
 	if s.EOL != "" && s.AsOf.Format(time.DateOnly) > s.EOL {
 		v.Unknowns = append(v.Unknowns, inventory.Unknown{Reason: inventory.DistroEOL, Subject: s.Distro,
 			Detail: "support ended on " + s.EOL + "; flaws found since then are not recorded for it"})
@@ -169,6 +179,22 @@ func (p Policy) Evaluate(s Subject) Verdict {
 		v.Reasons = append(v.Reasons, Reason{Rule: string(u.Reason), Action: Unknown, Count: 1, Detail: u.String()})
 	}
 	return v
+}
+
+// RuntimeEOL is the rule that warns, under every policy, of runtimes that get no fixes
+// any more.
+const RuntimeEOL = "runtime_eol"
+
+// ended lists the runtimes whose support has ended, sorted, each once.
+func ended(all []Runtime, asOf time.Time) []string {
+	var out []string
+	for _, r := range all {
+		if r.End < asOf.Format(time.DateOnly) {
+			out = append(out, r.Name+" since "+r.End)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 func (r Rule) matches(f *finding.Finding) bool {

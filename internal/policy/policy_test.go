@@ -54,6 +54,8 @@ func TestEvaluate(t *testing.T) {
 		{"fail-on none leaves unknown", must(policy.FailOn("none")), policy.Subject{Unknowns: partial}, policy.Unknown},
 		{"end of life", policy.Default(), policy.Subject{EOL: "2021-05-01", AsOf: day("2021-05-02")}, policy.Unknown},
 		{"last day of life", policy.Default(), policy.Subject{EOL: "2021-05-01", AsOf: day("2021-05-01")}, policy.Pass},
+		{"runtime past its end", must(policy.FailOn("none")), policy.Subject{Runtimes: []policy.Runtime{{Name: "node 16.20.2", End: "2023-09-11"}}, AsOf: day("2023-09-12")}, policy.Warn},
+		{"runtime on its last day", policy.Default(), policy.Subject{Runtimes: []policy.Runtime{{Name: "node 16.20.2", End: "2023-09-11"}}, AsOf: day("2023-09-11")}, policy.Pass},
 		{"stale feed", policy.Default(), policy.Subject{AsOf: day("2026-01-10"), Feeds: []policy.Feed{{Name: "f", MaxAge: 5 * 24 * time.Hour, Newest: day("2026-01-04")}}}, policy.Unknown},
 		{"feed as old as allowed", policy.Default(), policy.Subject{AsOf: day("2026-01-10"), Feeds: []policy.Feed{{Name: "f", MaxAge: 5 * 24 * time.Hour, Newest: day("2026-01-05")}}}, policy.Pass},
 		{"any age", policy.Default(), policy.Subject{AsOf: day("2026-01-10"), Feeds: []policy.Feed{{Name: "f", Newest: day("2001-01-05")}}}, policy.Pass},

@@ -128,6 +128,7 @@ type Package struct {
 	OwnedBy   string            `json:"owned_by,omitempty"`
 	SHA1      string            `json:"sha1,omitempty"`
 	State     string            `json:"state,omitempty"`
+	EOL       string            `json:"end_of_life,omitempty"`
 	Locations []Location        `json:"locations"`
 }
 
@@ -233,10 +234,12 @@ type Input struct {
 	Unknowns   []inventory.Unknown
 	Coverage   []Coverage
 	EOL        string
-	Verdict    policy.Verdict
-	Snapshot   *Snapshot
-	AsOf       time.Time
-	Analyser   string
+	// Ends are the last days of support of packages that are runtimes, where known.
+	Ends     map[*inventory.Package]string
+	Verdict  policy.Verdict
+	Snapshot *Snapshot
+	AsOf     time.Time
+	Analyser string
 	// Timing is left out of the document if nil.
 	Timing *Timing
 }
@@ -265,6 +268,7 @@ func New(in Input) *Report {
 	for i := range f.Inventory.Packages {
 		p := &f.Inventory.Packages[i]
 		r.Packages[i] = f.pkg(p)
+		r.Packages[i].EOL = in.Ends[p]
 		at[p] = &r.Packages[i]
 	}
 	for s := advisory.SeverityUnknown; s <= advisory.SeverityCritical; s++ {

@@ -125,6 +125,7 @@ func appendPackage(b []byte, p *Package) []byte {
 	field("owned_by", p.OwnedBy, false)
 	field("sha1", p.SHA1, false)
 	field("state", p.State, false)
+	field("end_of_life", p.EOL, false)
 	b = append(b, ",\n      \"locations\": ["...)
 	for i := range p.Locations {
 		l := &p.Locations[i]

@@ -20,7 +20,7 @@ func TestPackagesByHand(t *testing.T) {
 		rep := &Report{Schema: Schema, Findings: []Finding{}, Unknowns: []inventory.Unknown{}, Coverage: []Coverage{}}
 		for range r.IntN(4) {
 			p := Package{Name: str(), Version: str(), PURL: str(), Type: str(), Arch: str(), Module: str(), Evidence: str(), Dev: r.IntN(2) == 0,
-				OwnedBy: str(), SHA1: str(), State: str(), Locations: []Location{}}
+				OwnedBy: str(), SHA1: str(), State: str(), EOL: str(), Locations: []Location{}}
 			if r.IntN(2) == 0 {
 				p.Source = &inventory.Source{Name: str(), Version: str()}
 			}

@@ -110,9 +110,12 @@ type Judge struct {
 // Report judges a.
 func (j Judge) Report(a *Assessment) *report.Report {
 	f := a.Facts
-	in := report.Input{Facts: f, Findings: a.Findings, Suppressed: a.Suppressed, VEX: vexUse(&a.Result), EOL: a.EOL, AsOf: j.AsOf, Analyser: j.Analyser,
+	in := report.Input{Facts: f, Findings: a.Findings, Suppressed: a.Suppressed, VEX: vexUse(&a.Result), EOL: a.EOL, Ends: a.Ends, AsOf: j.AsOf, Analyser: j.Analyser,
 		Unknowns: slices.Concat(f.Inventory.Unknowns, a.Unknowns)}
 	s := policy.Subject{Findings: a.Findings, AsOf: j.AsOf, EOL: a.EOL}
+	for p, end := range a.Ends {
+		s.Runtimes = append(s.Runtimes, policy.Runtime{Name: p.Name + " " + p.Version, End: end})
+	}
 	if d := f.Inventory.Distro; d != nil {
 		s.Distro = strings.TrimSpace(d.ID + " " + d.VersionID)
 	}
