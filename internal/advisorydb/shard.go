@@ -51,19 +51,15 @@ type table struct {
 func openShard(dir string, info Shard) (*shard, error) {
 	s := &shard{info: info}
 	path := filepath.Join(dir, filepath.FromSlash(shardPath(info.Digest)))
-	st, err := os.Stat(path)
-	if err != nil {
-		return nil, s.errorf("cannot be opened: %v", plainPathError(err))
-	}
-	if !st.Mode().IsRegular() {
-		return nil, s.errorf("is not a regular file")
-	}
-	if st.Size() != info.Size {
-		return nil, s.errorf("has %d bytes, but the manifest says %d: it is truncated or was changed", st.Size(), info.Size)
-	}
 	data, unmap, err := mapFile(path, info.Size)
-	if err != nil {
-		return nil, s.errorf("cannot be mapped: %v", plainPathError(err))
+	var has wrongSize
+	switch {
+	case errors.Is(err, errNotRegular):
+		return nil, s.errorf("is not a regular file")
+	case errors.As(err, &has):
+		return nil, s.errorf("has %d bytes, but the manifest says %d: it is truncated or was changed", has, info.Size)
+	case err != nil:
+		return nil, s.errorf("cannot be opened: %v", plainPathError(err))
 	}
 	s.unmap = unmap
 	if err := guard(func() error { return s.parse(data) }); err != nil {
@@ -72,6 +68,13 @@ func openShard(dir string, info Shard) (*shard, error) {
 	}
 	return s, nil
 }
+
+// What a shard's file is not.
+var errNotRegular = errors.New("it is not a regular file")
+
+type wrongSize int64
+
+func (n wrongSize) Error() string { return fmt.Sprintf("it has %d bytes", int64(n)) }
 
 // plainPathError leaves out the path, which the message has already.
 func plainPathError(err error) error {

@@ -166,3 +166,8 @@ func one(name, example string) cobra.PositionalArgs {
 		return nil
 	}
 }
+
+// released tells versions by which this program can be told from every other.
+func released(v string) bool {
+	return v != "unknown" && v != "devel" && !strings.HasSuffix(v, "+dirty")
+}

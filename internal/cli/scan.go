@@ -155,6 +155,10 @@ func runScan(ctx context.Context, env Env, o scanOptions, arg string) error {
 		if s.Cache, err = scan.OpenCache(o.cacheDir, extract.SetVersion(s.Extractors)); err != nil {
 			say(env, fmt.Sprintf("going on without the cache: %v", err))
 			s.Cache = nil
+		} else if v := Version(); released(v) {
+			if err := s.Cache.KeepStacks(v); err != nil {
+				say(env, err.Error())
+			}
 		}
 	}
 	bar := newProgress(env, o.quiet)

@@ -95,15 +95,26 @@ type Statement struct {
 // Sort puts findings in their published order: the worst first, then by package,
 // version, architecture and ID.
 func Sort(fs []Finding) {
-	slices.SortFunc(fs, func(a, b Finding) int {
+	// Findings are large: their indices are sorted, and each is moved once.
+	order := make([]int32, len(fs))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortFunc(order, func(i, j int32) int {
+		a, b := &fs[i], &fs[j]
+		if c := cmp.Compare(b.Severity, a.Severity); c != 0 {
+			return c
+		}
+		if c := comparePackages(a.Package, b.Package); c != 0 {
+			return c
+		}
 		return cmp.Or(
-			cmp.Compare(b.Severity, a.Severity),
-			comparePackages(a.Package, b.Package),
 			strings.Compare(a.ID, b.ID),
 			strings.Compare(a.Location.Path, b.Location.Path),
 			cmp.Compare(a.Location.Line, b.Location.Line),
 		)
 	})
+	inventory.Reorder(fs, order)
 }
 
 func comparePackages(a, b *inventory.Package) int {

@@ -3,6 +3,7 @@ package inventory
 import (
 	"cmp"
 	"fmt"
+	"hash/maphash"
 	"maps"
 	"slices"
 	"strings"
@@ -20,13 +21,20 @@ import (
 //   - Equal packages are one, with all their locations.
 //   - A package database that a later layer deletes leaves an Unknown.
 func Merge(v View, fragments []Fragment) *Inventory {
-	m := merger{view: v, inv: &Inventory{}, owners: map[string]owner{}, wanted: map[string]bool{}, at: map[identity]int{}}
-	fs := slices.Clone(fragments)
-	slices.SortStableFunc(fs, func(a, b Fragment) int {
+	m := merger{view: v, inv: &Inventory{}, owners: map[string]owner{}, wanted: map[string]bool{}, at: map[uint64]int{}, seed: maphash.MakeSeed()}
+	fs := make([]*Fragment, len(fragments))
+	n := 0
+	for i := range fragments {
+		fs[i] = &fragments[i]
+		n += len(fs[i].Packages)
+	}
+	m.inv.Packages = make([]Package, 0, n)
+	m.slab = make([]Location, n)
+	slices.SortStableFunc(fs, func(a, b *Fragment) int {
 		return cmp.Or(cmp.Compare(a.Layer, b.Layer), strings.Compare(a.Path, b.Path), strings.Compare(a.Extractor, b.Extractor))
 	})
-	var seen []Fragment
-	databases := map[string][]Fragment{}
+	seen := make([]*Fragment, 0, len(fs))
+	databases := map[string][]*Fragment{}
 	for _, f := range fs {
 		visible := v.Visible(f.Layer, f.Path)
 		if visible {
@@ -52,8 +60,8 @@ func Merge(v View, fragments []Fragment) *Inventory {
 		}
 	}
 	for _, f := range seen {
-		for _, p := range f.Packages {
-			m.add(p, f, f.Layer)
+		for i := range f.Packages {
+			m.add(&f.Packages[i], f, f.Layer)
 		}
 	}
 	m.finish()
@@ -62,7 +70,7 @@ func Merge(v View, fragments []Fragment) *Inventory {
 
 // candidates notes the names of files that could turn out to be owned, so that the many
 // other files of OS packages need no look.
-func (m *merger) candidates(fs []Fragment) {
+func (m *merger) candidates(fs []*Fragment) {
 	for _, f := range fs {
 		if len(f.Packages) > 0 && !IsOS(f.Packages[0].Type) {
 			m.wanted[base(f.Path)] = true
@@ -89,7 +97,12 @@ type merger struct {
 	inv    *Inventory
 	owners map[string]owner // real path → who owns it
 	wanted map[string]bool  // names of files that may be owned
-	at     map[identity]int // index in inv.Packages
+	// at has the index in inv.Packages of the last package whose identity has a hash, and
+	// same that of the one before with the same hash, or -1.
+	at   map[uint64]int
+	same []int32
+	seed maphash.Seed
+	slab []Location // room for the packages' locations
 }
 
 // distroPaths are the files that name the distribution, the most trusted first
@@ -100,7 +113,7 @@ var distroPaths = []string{
 	"etc/debian_version", "etc/apk/repositories",
 }
 
-func (m *merger) distro(fs []Fragment) {
+func (m *merger) distro(fs []*Fragment) {
 	best := -1
 	for _, f := range fs {
 		if f.Distro == nil || f.Distro.ID == "" {
@@ -120,7 +133,7 @@ func (m *merger) distro(fs []Fragment) {
 }
 
 // database takes the copies of one package database, lowest layer first.
-func (m *merger) database(copies []Fragment) {
+func (m *merger) database(copies []*Fragment) {
 	top := copies[len(copies)-1]
 	if !m.view.Visible(top.Layer, top.Path) {
 		if len(top.Packages) > 0 {
@@ -132,7 +145,8 @@ func (m *merger) database(copies []Fragment) {
 	since := map[string]int{}
 	for _, c := range copies {
 		now := make(map[string]int, len(c.Packages))
-		for _, p := range c.Packages {
+		for i := range c.Packages {
+			p := &c.Packages[i]
 			k := p.Name + "\x00" + p.Version + "\x00" + p.Arch
 			if l, ok := since[k]; ok {
 				now[k] = l
@@ -143,7 +157,8 @@ func (m *merger) database(copies []Fragment) {
 		since = now
 	}
 	layer := make(map[string]int, len(top.Packages))
-	for _, p := range top.Packages {
+	for i := range top.Packages {
+		p := &top.Packages[i]
 		l := since[p.Name+"\x00"+p.Version+"\x00"+p.Arch]
 		layer[p.Name] = l
 		m.add(p, top, l)
@@ -175,11 +190,17 @@ func IsOS(typ string) bool {
 	return false
 }
 
-func (m *merger) add(p Package, f Fragment, layer int) {
+func (m *merger) add(from *Package, f *Fragment, layer int) {
+	p := *from
+	if n := max(1, len(p.Locations)); n > len(m.slab) {
+		m.slab = make([]Location, n)
+	}
 	if len(p.Locations) == 0 {
-		p.Locations = []Location{{Path: f.Path}}
+		m.slab[0] = Location{Path: f.Path}
+		p.Locations, m.slab = m.slab[:1:1], m.slab[1:]
 	} else {
-		p.Locations = slices.Clone(p.Locations)
+		n := copy(m.slab, p.Locations)
+		p.Locations, m.slab = m.slab[:n:n], m.slab[n:]
 	}
 	for i := range p.Locations {
 		p.Locations[i].Layer, p.Locations[i].Main = layer, p.Main
@@ -195,20 +216,35 @@ func (m *merger) add(p Package, f Fragment, layer int) {
 			p.OwnedBy = o.pkg
 		}
 	}
-	k := identity{p.Type, p.Namespace, p.Name, p.Version, p.Arch, p.Module, p.OwnedBy, p.Source}
-	i, ok := m.at[k]
+	k := p.identity()
+	h := maphash.Comparable(m.seed, k)
+	last, ok := m.at[h]
 	if !ok {
-		m.at[k] = len(m.inv.Packages)
-		m.inv.Packages = append(m.inv.Packages, p)
-		return
+		last = -1
 	}
-	old := &m.inv.Packages[i]
-	old.Locations = append(old.Locations, p.Locations...)
-	old.Licenses = append(slices.Clone(old.Licenses), p.Licenses...)
-	old.Evidence = min(old.Evidence, p.Evidence)
-	old.Dev = old.Dev && p.Dev
-	if old.SHA1 == "" {
-		old.SHA1 = p.SHA1
+	for i := last; i >= 0; i = int(m.same[i]) {
+		if old := &m.inv.Packages[i]; old.identity() == k {
+			old.join(&p)
+			return
+		}
+	}
+	m.at[h] = len(m.inv.Packages)
+	m.same = append(m.same, int32(last))
+	m.inv.Packages = append(m.inv.Packages, p)
+}
+
+func (p *Package) identity() identity {
+	return identity{p.Type, p.Namespace, p.Name, p.Version, p.Arch, p.Module, p.OwnedBy, p.Source}
+}
+
+// join adds what was found of the same package in another place.
+func (p *Package) join(q *Package) {
+	p.Locations = append(p.Locations, q.Locations...)
+	p.Licenses = append(slices.Clone(p.Licenses), q.Licenses...)
+	p.Evidence = min(p.Evidence, q.Evidence)
+	p.Dev = p.Dev && q.Dev
+	if p.SHA1 == "" {
+		p.SHA1 = q.SHA1
 	}
 }
 
@@ -261,26 +297,49 @@ func mainFirst(a, b Location) int {
 // sort puts packages in their published order. They are large, so it moves each once.
 func (m *merger) sort() {
 	ps := m.inv.Packages
-	order := make([]*Package, len(ps))
-	for i := range ps {
-		order[i] = &ps[i]
+	order := make([]int32, len(ps))
+	for i := range order {
+		order[i] = int32(i)
 	}
-	slices.SortFunc(order, func(a, b *Package) int {
+	slices.SortFunc(order, func(i, j int32) int {
+		a, b := &ps[i], &ps[j]
+		if c := strings.Compare(a.Type, b.Type); c != 0 {
+			return c
+		}
+		if c := strings.Compare(a.Namespace, b.Namespace); c != 0 {
+			return c
+		}
+		if c := strings.Compare(a.Name, b.Name); c != 0 {
+			return c
+		}
 		return cmp.Or(
-			strings.Compare(a.Type, b.Type), strings.Compare(a.Namespace, b.Namespace),
-			strings.Compare(a.Name, b.Name), strings.Compare(a.Version, b.Version),
-			strings.Compare(a.Arch, b.Arch), strings.Compare(a.OwnedBy, b.OwnedBy),
+			strings.Compare(a.Version, b.Version), strings.Compare(a.Arch, b.Arch), strings.Compare(a.OwnedBy, b.OwnedBy),
 			strings.Compare(a.Source.Name, b.Source.Name), strings.Compare(a.Source.Version, b.Source.Version),
 			strings.Compare(a.Module, b.Module))
 	})
-	if len(ps) == 0 {
-		return
+	Reorder(ps, order)
+}
+
+// Reorder puts all[order[i]] at i, moving each once and in place; order has each index
+// once, and is used up.
+func Reorder[T any](all []T, order []int32) {
+	// Each cycle is gone round once; places that are done hold themselves.
+	for start := range order {
+		if int(order[start]) == start {
+			continue
+		}
+		first, i := all[start], start
+		for {
+			from := int(order[i])
+			order[i] = int32(i)
+			if from == start {
+				all[i] = first
+				break
+			}
+			all[i] = all[from]
+			i = from
+		}
 	}
-	sorted := make([]Package, 0, len(ps))
-	for _, p := range order {
-		sorted = append(sorted, *p)
-	}
-	m.inv.Packages = sorted
 }
 
 // SortUnknowns puts unknowns in their published order.

@@ -109,6 +109,7 @@ type matcher struct {
 	used     map[string]bool // ecosystems looked up
 	esm      *bool           // see subscribed
 	stmts    []statement
+	found    []hit
 	// memo keeps what was found for a source package and version: the other packages
 	// built from it have the same flaws.
 	memo map[memoKey][]finding.Finding
@@ -346,12 +347,35 @@ func (m *matcher) flaws(p *inventory.Package, places []place, v string) error {
 		}
 		m.memo[key] = found
 	}
-	for _, f := range found {
-		f.Package = p
-		f.Location = finding.Location{Path: p.Locations[0].Path, Layer: p.Locations[0].Layer}
-		m.res.Findings = append(m.res.Findings, f)
+	if len(found) > 0 {
+		m.found = append(m.found, hit{p, found})
 	}
 	return nil
+}
+
+// hit is a package and what was found for its source and version.
+type hit struct {
+	p     *inventory.Package
+	found []finding.Finding
+}
+
+// findings makes a finding of each flaw in each package.
+func (m *matcher) findings() {
+	n := 0
+	for _, h := range m.found {
+		n += len(h.found)
+	}
+	if n == 0 {
+		return
+	}
+	m.res.Findings = make([]finding.Finding, 0, n)
+	for _, h := range m.found {
+		for _, f := range h.found {
+			f.Package = h.p
+			f.Location = finding.Location{Path: h.p.Locations[0].Path, Layer: h.p.Locations[0].Layer}
+			m.res.Findings = append(m.res.Findings, f)
+		}
+	}
 }
 
 // bySourceToo tells packages whose sources are looked up besides themselves.
@@ -624,6 +648,7 @@ func (m *matcher) finish() {
 		m.res.Unknowns = append(m.res.Unknowns, inventory.Unknown{Reason: inventory.NoPackagesIdentified, Subject: "image",
 			Detail: "packages were found, but none that any advisory source speaks of; this does not mean that nothing is wrong with them"})
 	}
+	m.findings()
 	m.res.Ecosystems = slices.Sorted(maps.Keys(m.used))
 	slices.SortFunc(m.res.Coverage, func(a, b Coverage) int { return strings.Compare(a.Type, b.Type) })
 	inventory.SortUnknowns(m.res.Unknowns)

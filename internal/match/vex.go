@@ -70,7 +70,7 @@ const (
 //
 // Statements in stated that were about nothing are in Unmatched; those of a hub are not.
 func (res *Result) Apply(ctx context.Context, inv *inventory.Inventory, img Image, db Lookup, stated []advisory.Statement) error {
-	v := &vexer{ctx: ctx, inv: inv, img: img, stated: stated, used: make([]bool, len(stated)), cache: map[string]map[string][]*advisory.Statement{}, purls: map[string]advisory.PURL{}, of: map[*inventory.Package]advisory.PURL{}}
+	v := &vexer{ctx: ctx, inv: inv, img: img, stated: stated, used: make([]bool, len(stated)), cache: map[string]map[string][]*advisory.Statement{}, onPlace: map[spot][]map[string][]*advisory.Statement{}, purls: map[string]advisory.PURL{}, of: map[*inventory.Package]advisory.PURL{}}
 	v.hub, _ = db.(Hub)
 	if d := inv.Distro; d != nil {
 		v.os, _ = advisory.ParseCPE(d.CPE)
@@ -78,8 +78,8 @@ func (res *Result) Apply(ctx context.Context, inv *inventory.Inventory, img Imag
 	if v.hub == nil && len(stated) == 0 {
 		return nil
 	}
-	v.index()
-	kept := res.Findings[:0:0]
+	v.index(res.Findings)
+	kept := res.Findings[:0] // in place: what is read is ahead of what is written
 	for i := range res.Findings {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -116,17 +116,25 @@ type vexer struct {
 	// byFlaw gives the indices of stated by the flaws' names in lower case.
 	byFlaw map[string][]int
 	// at gives the packages found at a path, but for those of a distribution; main those
-	// that the file at a path is.
+	// that the file at a path is. Both know only the paths around findings.
 	at, main map[string][]*inventory.Package
-	// cache keeps what the hub says under a key, by flaw.
-	cache map[string]map[string][]*advisory.Statement
-	purls map[string]advisory.PURL // parsed; without type if they could not be
-	of    map[*inventory.Package]advisory.PURL
+	// cache keeps what the hub says under a key, by flaw, and onPlace what it says of a
+	// package in a place.
+	cache   map[string]map[string][]*advisory.Statement
+	onPlace map[spot][]map[string][]*advisory.Statement
+	purls   map[string]advisory.PURL // parsed; without type if they could not be
+	of      map[*inventory.Package]advisory.PURL
 	// base gives the packages by the base of their package URL and of their source's.
 	base map[string][]*inventory.Package
 }
 
-func (v *vexer) index() {
+// spot is a package in a place.
+type spot struct {
+	p    *inventory.Package
+	path string
+}
+
+func (v *vexer) index(findings []finding.Finding) {
 	v.byFlaw = map[string][]int{}
 	for i := range v.stated {
 		for _, id := range names(&v.stated[i]) {
@@ -134,6 +142,24 @@ func (v *vexer) index() {
 		}
 	}
 	v.at, v.main = map[string][]*inventory.Package{}, map[string][]*inventory.Package{}
+	programs, around := map[string]bool{}, map[string]bool{}
+	var last *inventory.Package
+	for i := range findings {
+		p := findings[i].Package
+		if p == nil || p == last || inventory.IsOS(p.Type) {
+			continue
+		}
+		last = p
+		for _, l := range p.Locations {
+			programs[l.Path] = true
+			for path := range outer(p.Type, l.Path) {
+				around[path] = true
+			}
+		}
+	}
+	if len(programs) == 0 {
+		return
+	}
 	for i := range v.inv.Packages {
 		p := &v.inv.Packages[i]
 		if inventory.IsOS(p.Type) {
@@ -142,8 +168,10 @@ func (v *vexer) index() {
 		for _, l := range p.Locations {
 			switch {
 			case l.Main:
-				v.main[l.Path] = append(v.main[l.Path], p)
-			case p.Type == "maven" || p.Type == "npm":
+				if programs[l.Path] {
+					v.main[l.Path] = append(v.main[l.Path], p)
+				}
+			case around[l.Path] && (p.Type == "maven" || p.Type == "npm"):
 				v.at[l.Path] = append(v.at[l.Path], p)
 			}
 		}
@@ -208,7 +236,7 @@ func (v *vexer) counts(f *finding.Finding) (*advisory.Statement, error) {
 		here := all
 		if v.hub != nil {
 			var err error
-			if here, err = v.heard(all, f, wholes); err != nil {
+			if here, err = v.heard(all, f, loc.Path, wholes); err != nil {
 				return nil, err
 			}
 		}
@@ -275,8 +303,33 @@ func hubLast(c *applicable) int {
 }
 
 // heard adds what the hub says on f, of the package, the image or what it is part of.
-func (v *vexer) heard(all []applicable, f *finding.Finding, wholes []*inventory.Package) ([]applicable, error) {
+func (v *vexer) heard(all []applicable, f *finding.Finding, path string, wholes []*inventory.Package) ([]applicable, error) {
+	on, err := v.hears(f.Package, path, wholes)
+	if err != nil || len(on) == 0 {
+		return all, err
+	}
 	all = all[:len(all):len(all)]
+	seen := map[*advisory.Statement]bool{}
+	for _, said := range on {
+		for _, id := range append([]string{f.ID}, f.Aliases...) {
+			for _, s := range said[strings.ToLower(id)] {
+				if !seen[s] && sameFlaw(s, f) {
+					seen[s] = true
+					all = append(all, applicable{s, -1})
+				}
+			}
+		}
+	}
+	return all, nil
+}
+
+// hears gives what the hub says, by flaw, of a package in a place, the image or what the
+// package is part of there.
+func (v *vexer) hears(p *inventory.Package, path string, wholes []*inventory.Package) ([]map[string][]*advisory.Statement, error) {
+	on, known := v.onPlace[spot{p, path}]
+	if known {
+		return on, nil
+	}
 	keys := append([]string{}, v.img.Digests...)
 	if r := v.img.Repository; r != "" {
 		name := r[strings.LastIndexByte(r, '/')+1:]
@@ -288,7 +341,7 @@ func (v *vexer) heard(all []applicable, f *finding.Finding, wholes []*inventory.
 	if v.os.Product != "" {
 		keys = append(keys, v.os.Base())
 	}
-	for _, p := range append([]*inventory.Package{f.Package}, wholes...) {
+	for _, p := range append([]*inventory.Package{p}, wholes...) {
 		keys = append(keys, v.purl(p).Base())
 		if src, ok := v.sourcePURL(p); ok {
 			keys = append(keys, src.Base())
@@ -297,22 +350,17 @@ func (v *vexer) heard(all []applicable, f *finding.Finding, wholes []*inventory.
 			keys = append(keys, "sha1:"+p.SHA1)
 		}
 	}
-	seen := map[*advisory.Statement]bool{}
 	for _, key := range sortedSet(keys) {
 		said, err := v.under(key)
 		if err != nil {
 			return nil, err
 		}
-		for _, id := range append([]string{f.ID}, f.Aliases...) {
-			for _, s := range said[strings.ToLower(id)] {
-				if !seen[s] && sameFlaw(s, f) {
-					seen[s] = true
-					all = append(all, applicable{s, -1})
-				}
-			}
+		if said != nil {
+			on = append(on, said)
 		}
 	}
-	return all, nil
+	v.onPlace[spot{p, path}] = on
+	return on, nil
 }
 
 func sortedSet(all []string) []string {

@@ -1,6 +1,7 @@
 package match
 
 import (
+	"iter"
 	"slices"
 	"strings"
 
@@ -20,18 +21,32 @@ func (v *vexer) wholes(p *inventory.Package, loc inventory.Location) []*inventor
 		}
 	}
 	add(v.main[loc.Path])
-	switch p.Type {
-	case "maven":
-		for at := strings.LastIndex(loc.Path, "!/"); at > 0; at = strings.LastIndex(loc.Path[:at], "!/") {
-			add(v.at[loc.Path[:at]])
-		}
-	case "npm":
-		const dir = "node_modules/"
-		for at := strings.LastIndex(loc.Path, dir); at >= 0; at = strings.LastIndex(loc.Path[:at], dir) {
-			add(v.at[loc.Path[:at]+"package.json"])
-		}
+	for path := range outer(p.Type, loc.Path) {
+		add(v.at[path])
 	}
 	return out
+}
+
+// outer gives the paths of what a package of a type that lies at path is part of, from the
+// inside out.
+func outer(typ, path string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		switch typ {
+		case "maven":
+			for at := strings.LastIndex(path, "!/"); at > 0; at = strings.LastIndex(path[:at], "!/") {
+				if !yield(path[:at]) {
+					return
+				}
+			}
+		case "npm":
+			const dir = "node_modules/"
+			for at := strings.LastIndex(path, dir); at >= 0; at = strings.LastIndex(path[:at], dir) {
+				if !yield(path[:at] + "package.json") {
+					return
+				}
+			}
+		}
+	}
 }
 
 // speaks tells whether one of the statement's products is p, or a whole with p in it.

@@ -264,12 +264,19 @@ func New(in Input) *Report {
 	r.Unknowns = append(r.Unknowns, in.Verdict.Unknowns...)
 	inventory.SortUnknowns(r.Unknowns)
 	r.Coverage = append(r.Coverage, in.Coverage...)
-	at := make(map[*inventory.Package]*Package, len(r.Packages))
+	at := map[*inventory.Package]*Package{} // those that findings are on
+	for _, list := range [...][]finding.Finding{in.Findings, in.Suppressed} {
+		for i := range list {
+			at[list[i].Package] = nil
+		}
+	}
 	for i := range f.Inventory.Packages {
 		p := &f.Inventory.Packages[i]
 		r.Packages[i] = f.pkg(p)
 		r.Packages[i].EOL = in.Ends[p]
-		at[p] = &r.Packages[i]
+		if _, on := at[p]; on {
+			at[p] = &r.Packages[i]
+		}
 	}
 	for s := advisory.SeverityUnknown; s <= advisory.SeverityCritical; s++ {
 		r.Summary.Findings[s.String()] = 0

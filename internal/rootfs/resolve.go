@@ -28,8 +28,12 @@ func (r *resolver) exhausted() bool { return r.spent.Load() > resolveWork }
 
 // resolve follows the links in the clean path p, also at its end. A loop gives the
 // path reached when patience ended; it is none that exists.
-func (r *resolver) resolve(p string) string {
-	for at := 0; at < len(p); {
+func (r *resolver) resolve(p string) string { return r.resolveFrom(p, 0) }
+
+// resolveFrom is resolve for a path of which it is known that no link is on the way to
+// the element that begins at byte at.
+func (r *resolver) resolveFrom(p string, at int) string {
+	for at < len(p) {
 		end := strings.IndexByte(p[at:], '/')
 		if end < 0 {
 			end = len(p)

@@ -231,13 +231,43 @@ func (r *parentResolver) real(p string) string {
 		return p
 	}
 	if dir := p[:i]; !r.ok || dir != r.dir {
+		// No link was on the way to the last folder, so there is none on the part of it that
+		// leads to this one.
+		known := 0
+		if r.ok && r.to == r.dir {
+			known = sharedFolders(r.dir, dir)
+		}
 		r.dir = strings.Clone(dir)
-		r.to, r.ok = r.v.follow.resolve(r.dir), true
+		r.to, r.ok = r.v.follow.resolveFrom(r.dir, known), true
 	}
 	if r.to == r.dir {
 		return p
 	}
 	return join(r.to, p[i+1:])
+}
+
+// sharedFolders gives how many bytes the folders take that two paths begin with, with the
+// slash behind them.
+func sharedFolders(a, b string) int {
+	n := 0
+	for i := 0; ; i++ {
+		switch {
+		case i == len(a):
+			if i == len(b) || b[i] == '/' {
+				return min(i+1, len(b))
+			}
+			return n
+		case i == len(b):
+			if a[i] == '/' {
+				return i
+			}
+			return n
+		case a[i] != b[i]:
+			return n
+		case a[i] == '/':
+			n = i + 1
+		}
+	}
 }
 
 // Visible reports whether the file that layer has at path is the one an application

@@ -21,6 +21,8 @@ type Cache struct {
 	dir string // layers/<extractor set>
 	// seen holds marks for local files whose bytes were verified.
 	seen string
+	// stacks holds what stacked layers hold; empty if that is not kept.
+	stacks string
 }
 
 // OpenCache uses dir, making it if needed, for facts read by the extractor set that
@@ -45,16 +47,11 @@ func (c *Cache) get(l image.Layer) *layerFacts {
 	if c == nil || l.Digest.Validate() != nil {
 		return nil
 	}
-	b, err := os.ReadFile(c.file(l.Digest))
-	if err != nil || len(b) < sumSize {
+	body, err := readEntry(c.file(l.Digest))
+	if err != nil {
 		return nil
 	}
-	body := b[sumSize:]
-	if binary.LittleEndian.Uint64(b) != checksum(body) {
-		return nil
-	}
-	// The bytes are never changed again, so strings may share them.
-	f, err := decodeLayer(unsafe.String(unsafe.SliceData(body), len(body)))
+	f, err := decodeLayer(body)
 	if err != nil || l.DiffID != "" && f.changes.DiffID != l.DiffID {
 		return nil
 	}
@@ -68,16 +65,33 @@ func (c *Cache) put(f *layerFacts, keys ...image.Digest) {
 	if c == nil {
 		return
 	}
-	body := encodeLayer(f)
-	entry := append(binary.LittleEndian.AppendUint64(nil, checksum(body)), body...)
+	e := entry(encodeLayer(f))
 	done := map[image.Digest]bool{"": true}
 	for _, d := range keys {
 		if done[d] || d.Validate() != nil {
 			continue
 		}
 		done[d] = true
-		writeAtomic(c.file(d), entry)
+		writeAtomic(c.file(d), e)
 	}
+}
+
+// entry puts the checksum before a body.
+func entry(body []byte) []byte {
+	return append(binary.LittleEndian.AppendUint64(nil, checksum(body)), body...)
+}
+
+// readEntry gives the body of an entry that is whole. Strings may share its bytes, which
+// are never changed.
+func readEntry(name string) (string, error) {
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return "", err
+	}
+	if len(b) < sumSize || binary.LittleEndian.Uint64(b) != checksum(b[sumSize:]) {
+		return "", errWire
+	}
+	return unsafe.String(unsafe.SliceData(b[sumSize:]), len(b)-sumSize), nil
 }
 
 // checksum guards an entry against accidents: a full disk, a copy cut short. Whoever may

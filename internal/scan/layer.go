@@ -64,7 +64,7 @@ func (s *Scanner) layer(ctx context.Context, l image.Layer) (*layerFacts, error)
 }
 
 func (s *Scanner) load(ctx context.Context, l image.Layer) (*layerFacts, error) {
-	f := s.known(l)
+	f := s.inMemory(l)
 	if f == nil {
 		f = s.Cache.get(l)
 	}
@@ -132,7 +132,7 @@ func (s *Scanner) setVerified(l image.Layer) {
 	s.Cache.setVerified(l)
 }
 
-func (s *Scanner) known(l image.Layer) *layerFacts {
+func (s *Scanner) inMemory(l image.Layer) *layerFacts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f := s.memory[l.Digest]; f != nil && (l.DiffID == "" || f.changes.DiffID == l.DiffID) {

@@ -93,25 +93,14 @@ func (e *encoder) fragment(f *inventory.Fragment) {
 	e.num(uint64(len(f.Packages)))
 	for i := range f.Packages {
 		p := &f.Packages[i]
-		for _, s := range [...]string{p.Name, p.Version, p.Type, p.Namespace, p.Source.Name, p.Source.Version, p.Arch, p.Module, p.Vendor, p.SHA1, p.Broken} {
-			e.str(s)
-		}
-		e.strs(p.Licenses)
-		e.num(uint64(p.Evidence))
-		e.bit(p.Dev)
+		e.pkg(p)
 		e.bit(p.Main)
 		e.num(uint64(len(p.Locations)))
 		for _, l := range p.Locations {
 			e.str(l.Path)
 		}
 	}
-	e.bit(f.Distro != nil)
-	if d := f.Distro; d != nil {
-		for _, s := range [...]string{d.ID, d.VersionID, d.Name, d.Codename, d.CPE} {
-			e.str(s)
-		}
-		e.strs(d.IDLike)
-	}
+	e.distro(f.Distro)
 	e.strs(f.Repositories)
 	e.num(uint64(len(f.Owns)))
 	for _, o := range f.Owns {
@@ -119,6 +108,27 @@ func (e *encoder) fragment(f *inventory.Fragment) {
 		e.paths(o.Paths)
 	}
 	e.unknowns(f.Unknowns)
+}
+
+// pkg writes a package but for its places.
+func (e *encoder) pkg(p *inventory.Package) {
+	for _, s := range [...]string{p.Name, p.Version, p.Type, p.Namespace, p.Source.Name, p.Source.Version, p.Arch, p.Module, p.Vendor, p.SHA1, p.Broken} {
+		e.str(s)
+	}
+	e.strs(p.Licenses)
+	e.num(uint64(p.Evidence))
+	e.bit(p.Dev)
+}
+
+func (e *encoder) distro(d *inventory.Distro) {
+	e.bit(d != nil)
+	if d == nil {
+		return
+	}
+	for _, s := range [...]string{d.ID, d.VersionID, d.Name, d.Codename, d.CPE} {
+		e.str(s)
+	}
+	e.strs(d.IDLike)
 }
 
 var errWire = errors.New("malformed cache entry")
@@ -265,12 +275,7 @@ func (d *decoder) fragment(f *inventory.Fragment) {
 	}
 	for i := range f.Packages {
 		p := &f.Packages[i]
-		for _, s := range [...]*string{&p.Name, &p.Version, &p.Type, &p.Namespace, &p.Source.Name, &p.Source.Version, &p.Arch, &p.Module, &p.Vendor, &p.SHA1, &p.Broken} {
-			*s = d.str()
-		}
-		p.Licenses = d.strs()
-		p.Evidence = inventory.Evidence(d.num())
-		p.Dev = d.num() == 1
+		d.pkg(p)
 		p.Main = d.num() == 1
 		if n := d.count(); n > 0 {
 			p.Locations = make([]inventory.Location, n)
@@ -282,13 +287,7 @@ func (d *decoder) fragment(f *inventory.Fragment) {
 			return
 		}
 	}
-	if d.num() == 1 {
-		f.Distro = &inventory.Distro{}
-		for _, s := range [...]*string{&f.Distro.ID, &f.Distro.VersionID, &f.Distro.Name, &f.Distro.Codename, &f.Distro.CPE} {
-			*s = d.str()
-		}
-		f.Distro.IDLike = d.strs()
-	}
+	f.Distro = d.distro()
 	f.Repositories = d.strs()
 	if n := d.count(); n > 0 {
 		f.Owns = make([]inventory.Owner, n)
@@ -297,4 +296,25 @@ func (d *decoder) fragment(f *inventory.Fragment) {
 		f.Owns[i] = inventory.Owner{Package: d.str(), Paths: d.paths()}
 	}
 	f.Unknowns = d.unknowns()
+}
+
+func (d *decoder) pkg(p *inventory.Package) {
+	for _, s := range [...]*string{&p.Name, &p.Version, &p.Type, &p.Namespace, &p.Source.Name, &p.Source.Version, &p.Arch, &p.Module, &p.Vendor, &p.SHA1, &p.Broken} {
+		*s = d.str()
+	}
+	p.Licenses = d.strs()
+	p.Evidence = inventory.Evidence(d.num())
+	p.Dev = d.num() == 1
+}
+
+func (d *decoder) distro() *inventory.Distro {
+	if d.num() != 1 {
+		return nil
+	}
+	o := &inventory.Distro{}
+	for _, s := range [...]*string{&o.ID, &o.VersionID, &o.Name, &o.Codename, &o.CPE} {
+		*s = d.str()
+	}
+	o.IDLike = d.strs()
+	return o
 }
