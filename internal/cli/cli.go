@@ -167,7 +167,16 @@ func one(name, example string) cobra.PositionalArgs {
 	}
 }
 
-// released tells versions by which this program can be told from every other.
-func released(v string) bool {
-	return v != "unknown" && v != "devel" && !strings.HasSuffix(v, "+dirty")
+// build names this build of the program and no other: builds that are not of a release
+// have the version of another, but not the file. It is empty if there is no telling.
+func build() string {
+	name, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	st, err := os.Stat(name)
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("%s %d %d", Version(), st.Size(), st.ModTime().UnixNano())
 }

@@ -155,8 +155,8 @@ func runScan(ctx context.Context, env Env, o scanOptions, arg string) error {
 		if s.Cache, err = scan.OpenCache(o.cacheDir, extract.SetVersion(s.Extractors)); err != nil {
 			say(env, fmt.Sprintf("going on without the cache: %v", err))
 			s.Cache = nil
-		} else if v := Version(); released(v) {
-			if err := s.Cache.KeepStacks(v); err != nil {
+		} else if b := build(); b != "" {
+			if err := s.Cache.KeepStacks(b); err != nil {
 				say(env, err.Error())
 			}
 		}

@@ -3,9 +3,12 @@ package scan
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/plimsoll/plimsoll/internal/image"
 	"github.com/plimsoll/plimsoll/internal/inventory"
@@ -15,17 +18,39 @@ import (
 // by the layers' digests in their order. It depends on how this program stacks and
 // merges, so it is kept for one build of it alone.
 
+// oldStacks is after what time without use what another build kept is removed.
+const oldStacks = 30 * 24 * time.Hour
+
 // KeepStacks makes c keep what stacked layers hold, for the build of the program that
-// program names: never one that other sources may have the name of. It is called before
-// c is used.
+// program names, which must not be the name of another. It is called before c is used.
 func (c *Cache) KeepStacks(program string) error {
 	set := sha256.Sum256([]byte(c.dir + "\x00" + program))
-	c.stacks = filepath.Join(filepath.Dir(c.seen), "stacks", hex.EncodeToString(set[:8]))
-	if err := os.MkdirAll(c.stacks, 0o700); err != nil {
-		c.stacks = ""
+	all := filepath.Join(filepath.Dir(c.seen), "stacks")
+	dir := filepath.Join(all, hex.EncodeToString(set[:8]))
+	if err := os.MkdirAll(all, 0o700); err != nil {
 		return fmt.Errorf("opening the cache of stacked layers: %w", err)
 	}
+	switch err := os.Mkdir(dir, 0o700); {
+	case err == nil: // this build is new here
+		removeOld(all, time.Now().Add(-oldStacks))
+	case !errors.Is(err, fs.ErrExist):
+		return fmt.Errorf("opening the cache of stacked layers: %w", err)
+	}
+	c.stacks = dir
 	return nil
+}
+
+// removeOld removes the folders in dir in which nothing was written since.
+func removeOld(dir string, since time.Time) {
+	builds, err := os.ReadDir(dir)
+	if err != nil {
+		return
+	}
+	for _, b := range builds {
+		if st, err := b.Info(); err == nil && st.IsDir() && st.ModTime().Before(since) {
+			_ = os.RemoveAll(filepath.Join(dir, b.Name())) // the next build tries again
+		}
+	}
 }
 
 // stackFile names the entry of a stack; empty if nothing is kept for it: without its

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -135,6 +136,26 @@ func TestStackIncomplete(t *testing.T) {
 	inspect(t, s, b.Image)
 	if n := len(stacksIn(t, dir)); n != 0 {
 		t.Errorf("%d stacks are kept", n)
+	}
+}
+
+// TestStackOld: what builds kept that are not used any more is removed by a new one.
+func TestStackOld(t *testing.T) {
+	b := cacheImage(t)
+	dir := t.TempDir()
+	for _, program := range []string{"old", "lately"} {
+		inspect(t, stacking(t, dir, program), b.Image)
+	}
+	old := filepath.Dir(stacking(t, dir, "old").Cache.stackFile(b.Image.Layers))
+	if err := os.Chtimes(old, time.Time{}, time.Now().Add(-oldStacks-time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	inspect(t, stacking(t, dir, "new"), b.Image)
+	if n := len(stacksIn(t, dir)); n != 2 {
+		t.Errorf("%d stacks are kept", n)
+	}
+	if stacking(t, dir, "lately").known(b.Image) == nil {
+		t.Error("what was kept lately is gone")
 	}
 }
 
