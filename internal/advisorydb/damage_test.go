@@ -106,6 +106,12 @@ func TestDamageEverywhere(t *testing.T) {
 				return "", err
 			}
 			fmt.Fprintf(&s, "%+v %v\n", got, may)
+			for a, err := range db.LookupVersion(t.Context(), "Debian:12", name, "1.5") {
+				if err != nil {
+					return "", err
+				}
+				fmt.Fprintf(&s, "%+v\n", a)
+			}
 		}
 		for _, id := range []string{"CVE-2024-37", "CVE-2024-0", "GHSA-2345-6789-cfgh", "x", "none"} {
 			e, ok, err := db.Enrich(t.Context(), id)
@@ -433,14 +439,14 @@ func FuzzShard(f *testing.F) {
 					_ = s.enrich(body, &e)
 					continue
 				}
-				if k, ok, err := s.ranking(); ok && err == nil {
-					if at, err := k.place(version.Deb, "1.5"); err == nil {
-						_, _ = k.mayAffect(body, at)
+				for _, only := range []bool{false, true} {
+					r, err := newReader(s, body)
+					if err == nil && only {
+						err = r.only(info.Ecosystem, "1.5")
 					}
-				}
-				r, err := newReader(s, body)
-				for err == nil && r.left > 0 {
-					err = r.next(info.Ecosystem, key)
+					for err == nil && r.left > 0 {
+						err = r.next(info.Ecosystem, key)
+					}
 				}
 			}
 		}

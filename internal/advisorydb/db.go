@@ -207,6 +207,11 @@ func (db *DB) Ecosystems() []string {
 // A shard that is missing or damaged, an ecosystem that is not covered ([ErrNotCovered])
 // and the end of ctx are yielded as an error, which is always the last thing.
 func (db *DB) Lookup(ctx context.Context, ecosystem, name string) iter.Seq2[advisory.Advisory, error] {
+	return db.lookup(ctx, ecosystem, name, nil)
+}
+
+// lookup is Lookup after readying the reader, if ready is set.
+func (db *DB) lookup(ctx context.Context, ecosystem, name string, ready func(*reader) error) iter.Seq2[advisory.Advisory, error] {
 	name = advisory.Name(ecosystem, name)
 	i, ok := db.places[ecosystem]
 	if !ok {
@@ -219,18 +224,13 @@ func (db *DB) Lookup(ctx context.Context, ecosystem, name string) iter.Seq2[advi
 			yield(advisory.Advisory{}, err)
 		}
 	}
-	return db.lookup(ctx, &db.slots[i], ecosystem, name)
-}
-
-// lookup is Lookup in a shard, by the name as it is stored.
-func (db *DB) lookup(ctx context.Context, slot *shardSlot, ecosystem, name string) iter.Seq2[advisory.Advisory, error] {
 	return func(yield func(advisory.Advisory, error) bool) {
 		if err := db.enter(); err != nil {
 			yield(advisory.Advisory{}, err)
 			return
 		}
 		defer db.leave()
-		s, err := db.get(ctx, slot)
+		s, err := db.get(ctx, &db.slots[i])
 		if err != nil {
 			yield(advisory.Advisory{}, err)
 			return
@@ -240,6 +240,9 @@ func (db *DB) lookup(ctx context.Context, slot *shardSlot, ecosystem, name strin
 			body, ok, err := s.find(name)
 			if ok && err == nil {
 				r, err = newReader(s, body)
+			}
+			if r != nil && err == nil && ready != nil {
+				err = ready(r)
 			}
 			return err
 		}); err != nil {

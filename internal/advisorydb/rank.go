@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"iter"
 	"slices"
 
 	"github.com/plimsoll/plimsoll/internal/advisory"
@@ -166,19 +167,11 @@ func (db *DB) MayAffect(ctx context.Context, ecosystem, name, v string) (bool, e
 		if may = found; !found {
 			return nil
 		}
-		scheme, ok := version.For(ecosystem)
-		if !ok || !scheme.Ranked(v) {
-			return nil
-		}
-		r, ranked, err := s.ranking()
-		if err != nil || !ranked {
-			return err
-		}
-		at, err := r.place(scheme, v)
-		if err != nil {
-			return err
-		}
-		may, err = r.mayAffect(body, at)
+		known, err := s.perRecord(ecosystem, v, body, func(r recordAt) bool {
+			may = r.affects
+			return !may
+		})
+		may = may || !known
 		return err
 	})
 	if err != nil {
@@ -187,19 +180,106 @@ func (db *DB) MayAffect(ctx context.Context, ecosystem, name, v string) (bool, e
 	return may, nil
 }
 
-// mayAffect goes through the statements of a package as reader does, but for all that
-// does not say which versions are affected.
-func (r ranking) mayAffect(body []byte, at uint64) (bool, error) {
+// LookupVersion is Lookup without the records that do not matter to a version of the
+// package: those of which no statement may affect it and that are not, by any of their
+// names or by way of others, on the same flaw as one that does.
+func (db *DB) LookupVersion(ctx context.Context, ecosystem, name, v string) iter.Seq2[advisory.Advisory, error] {
+	return db.lookup(ctx, ecosystem, name, func(r *reader) error { return r.only(ecosystem, v) })
+}
+
+// recordAt is where a record of a package begins, with what its parts are counted from.
+type recordAt struct {
+	at               int
+	record, str, ctx uint64
+	head             byte
+	number           uint64 // of the record itself
+	affects          bool   // a statement in it may affect the version
+}
+
+// only has r give the records that matter to a version alone.
+func (r *reader) only(ecosystem, v string) error {
+	var all []recordAt
+	affects := false
+	known, err := r.s.perRecord(ecosystem, v, r.c.b, func(at recordAt) bool {
+		all = append(all, at)
+		affects = affects || at.affects
+		return true
+	})
+	if err != nil || !known {
+		return err
+	}
+	r.picks, r.left = all[:0:0], 0
+	if !affects {
+		return nil
+	}
+	// Names lead from record to record, until no new one is met.
+	type named struct {
+		id  idChain
+		rec int
+	}
+	var names []named
+	for i := range all {
+		if err := r.names(all[i].number, func(id idChain) { names = append(names, named{id, i}) }); err != nil {
+			return err
+		}
+	}
+	met := map[idChain]bool{}
+	for again := true; again; {
+		again = false
+		for _, n := range names {
+			if all[n.rec].affects && !met[n.id] {
+				met[n.id], again = true, true
+			}
+		}
+		if !again {
+			break
+		}
+		for _, n := range names {
+			if met[n.id] {
+				all[n.rec].affects = true
+			}
+		}
+	}
+	for _, at := range all {
+		if at.affects {
+			r.picks = append(r.picks, at)
+		}
+	}
+	r.left = len(r.picks)
+	return nil
+}
+
+// perRecord goes through the records of a package with whether a statement in each may
+// affect a version, until each says no. It reports false, and does not call each, if
+// that cannot be told.
+func (s *shard) perRecord(ecosystem, v string, body []byte, each func(recordAt) bool) (known bool, err error) {
+	scheme, ok := version.For(ecosystem)
+	if !ok || !scheme.Ranked(v) {
+		return false, nil
+	}
+	r, ranked, err := s.ranking()
+	if err != nil || !ranked {
+		return false, err
+	}
+	at, err := r.place(scheme, v)
+	if err != nil {
+		return false, err
+	}
+	return true, r.perRecord(body, at, each)
+}
+
+// perRecord goes through statements as reader does, but for all that does not say which
+// versions are affected.
+func (r ranking) perRecord(body []byte, at uint64, each func(recordAt) bool) error {
 	c := cursor{b: body}
-	var str, ctx uint64
+	rec := recordAt{head: usualForm}
 	var contexts listItem
-	head := usualForm
 	near := func() (rank uint64, ranked bool, err error) {
-		str += uint64(unzigzag(c.uvarint()))
+		rec.str += uint64(unzigzag(c.uvarint()))
 		if c.bad {
 			return 0, false, damaged("a statement is cut short")
 		}
-		return r.rank(str)
+		return r.rank(rec.str)
 	}
 	// in tells whether at is in a range, or may be.
 	in := func(form byte) (bool, error) {
@@ -229,8 +309,41 @@ func (r ranking) mayAffect(body []byte, at uint64) (bool, error) {
 		}
 		return yes, nil
 	}
+	statement := func() (affected bool, err error) {
+		affected = rec.head&(oneRange|manyRanges|hasVersions) == 0
+		switch {
+		case rec.head&oneRange != 0:
+			yes, err := in(rec.head)
+			if err != nil {
+				return false, err
+			}
+			affected = affected || yes
+		case rec.head&manyRanges != 0:
+			for range c.count() {
+				yes, err := in(c.byte())
+				if err != nil {
+					return false, err
+				}
+				affected = affected || yes
+			}
+		}
+		if rec.head&hasVersions != 0 {
+			for range c.count() {
+				rank, ok, err := near()
+				if err != nil {
+					return false, err
+				}
+				affected = affected || !ok || rank == at
+			}
+		}
+		return affected, nil
+	}
 	for left := c.count(); left > 0; left-- {
+		begin := rec
+		begin.at = c.at
 		group := c.uvarint()
+		rec.record += uint64(unzigzag(group >> 2))
+		begin.number = rec.record
 		n := 1
 		if group&2 != 0 {
 			n = c.count()
@@ -238,57 +351,39 @@ func (r ranking) mayAffect(body []byte, at uint64) (bool, error) {
 		c.take(groupSum)
 		for range n {
 			if group&1 == 0 {
-				head = c.byte()
-				if head&sameContext == 0 {
-					ctx = c.uvarint()
+				rec.head = c.byte()
+				if rec.head&sameContext == 0 {
+					rec.ctx = c.uvarint()
 				}
 			}
-			affected := head&(oneRange|manyRanges|hasVersions) == 0
-			switch {
-			case head&oneRange != 0:
-				yes, err := in(head)
-				if err != nil {
-					return false, err
-				}
-				affected = affected || yes
-			case head&manyRanges != 0:
-				for range c.count() {
-					yes, err := in(c.byte())
-					if err != nil {
-						return false, err
-					}
-					affected = affected || yes
-				}
+			affected, err := statement()
+			if err != nil {
+				return err
 			}
-			if head&hasVersions != 0 {
-				for range c.count() {
-					rank, ok, err := near()
-					if err != nil {
-						return false, err
-					}
-					affected = affected || !ok || rank == at
-				}
-			}
-			head |= sameContext
+			rec.head |= sameContext
 			if c.bad {
-				return false, damaged("a statement is cut short")
+				return damaged("a statement is cut short")
 			}
-			if !affected {
+			if !affected || begin.affects {
 				continue
 			}
-			item, err := contexts.get(r.s, &r.s.context, ctx)
+			item, err := contexts.get(r.s, &r.s.context, rec.ctx)
 			if err != nil {
-				return false, err
+				return err
 			}
-			if advisory.State(item.byte()) != advisory.StateNotAffected {
-				return true, nil
-			}
+			begin.affects = advisory.State(item.byte()) != advisory.StateNotAffected
+		}
+		if c.bad {
+			break
+		}
+		if !each(begin) {
+			return nil
 		}
 	}
 	if c.bad {
-		return false, damaged("a package's statements are cut short")
+		return damaged("a package's statements are cut short")
 	}
-	return false, nil
+	return nil
 }
 
 // versionStrings are the strings of a shard that stand for versions.

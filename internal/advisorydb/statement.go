@@ -78,6 +78,8 @@ type reader struct {
 	s    *shard
 	c    cursor
 	left int // records to come
+	// picks are the records to give, in order; nil for all.
+	picks []recordAt
 
 	record, str, ctx uint64
 	head             byte // form of the last statement
@@ -151,6 +153,10 @@ func newReader(s *shard, body []byte) (*reader, error) {
 
 // next decodes the next record with the package's statements in it into r.a.
 func (r *reader) next(ecosystem, name string) error {
+	if r.picks != nil {
+		p := &r.picks[len(r.picks)-r.left]
+		r.c.at, r.record, r.str, r.ctx, r.head = p.at, p.record, p.str, p.ctx, p.head
+	}
 	r.a = advisory.Advisory{}
 	r.text, r.slots = r.text[:0], r.slots[:0]
 	head := r.c.uvarint()
@@ -291,19 +297,17 @@ func (r *reader) fail(err error) {
 	}
 }
 
-// readRecord decodes what a record says apart from its statements.
-func (r *reader) readRecord(a *advisory.Advisory, i uint64) error {
+// seek goes to record i and gives the number of its origin and what it has besides.
+func (r *reader) seek(i uint64) (origin uint64, rec cursor, err error) {
 	// Records mostly follow each other; then there is nothing to go through again.
 	n := uint64(1)
 	if r.groupNext == 0 || i != r.groupNext || i%recordGroup == 0 {
 		group, before, err := r.s.members(&r.s.records, i)
 		if err != nil {
-			return err
+			return 0, rec, err
 		}
 		r.group, r.own, n = cursor{b: group}, idChain{}, before+1
 	}
-	var rec cursor
-	var origin uint64
 	for range n {
 		r.own.read(&r.group) // the IDs of a group are a chain over its records
 		origin, rec = r.group.uvarint(), cursor{}
@@ -311,14 +315,61 @@ func (r *reader) readRecord(a *advisory.Advisory, i uint64) error {
 			rec.b = r.group.take(r.group.uvarint())
 		}
 		if r.group.bad {
-			return damaged("a record is cut short")
+			return 0, rec, damaged("a record is cut short")
 		}
 	}
 	r.groupNext = i + 1
+	return origin >> 1, rec, nil
+}
+
+// names gives the names of record i: its own, its aliases and the flaws it is on.
+func (r *reader) names(i uint64, each func(idChain)) error {
+	origin, rec, err := r.seek(i)
+	if err != nil {
+		return err
+	}
+	each(r.own)
+	c, err := r.origins.get(r.s, &r.s.origins, origin)
+	if err != nil {
+		return err
+	}
+	c.byte() // severity
+	flags := c.byte()
+	for _, flag := range [...]byte{recPublished, recModified, recWithdrawn} {
+		switch {
+		case flags&flag == 0:
+		case flag == recModified && flags&recPublished != 0:
+			rec.uvarint()
+		default:
+			rec.day()
+		}
+	}
+	for _, flag := range [...]byte{recAliases, recRelated} {
+		if flags&flag == 0 {
+			continue
+		}
+		var ch idChain
+		for range rec.count() {
+			ch.read(&rec)
+			each(ch)
+		}
+	}
+	if rec.bad || c.bad {
+		return damaged("a record is cut short")
+	}
+	return nil
+}
+
+// readRecord decodes what a record says apart from its statements.
+func (r *reader) readRecord(a *advisory.Advisory, i uint64) error {
+	origin, rec, err := r.seek(i)
+	if err != nil {
+		return err
+	}
 	idFrom := len(r.text)
 	r.ident(&a.ID, r.own)
 	idTo := len(r.text)
-	flags := r.origin(a, origin>>1, idFrom, idTo)
+	flags := r.origin(a, origin, idFrom, idTo)
 	from := int64(0)
 	if flags&recPublished != 0 {
 		from = rec.day()

@@ -148,7 +148,7 @@ func group(stmts []statement) [][]statement {
 
 // judge turns the statements on one flaw into a finding, without package and place;
 // false if the winner says that the version is not affected.
-func (m *matcher) judge(g []statement) (finding.Finding, bool, error) {
+func (m *finder) judge(g []statement) (finding.Finding, bool, error) {
 	slices.SortStableFunc(g, func(a, b statement) int {
 		return cmp.Or(cmp.Compare(a.rank, b.rank), affectsFirst(a, b), strings.Compare(a.Source, b.Source), strings.Compare(a.Advisory, b.Advisory))
 	})
@@ -239,7 +239,7 @@ func page(id string) string {
 }
 
 // describe adds what is known of the flaw apart from the package.
-func (m *matcher) describe(f *finding.Finding) error {
+func (m *finder) describe(f *finding.Finding) error {
 	for _, id := range append([]string{f.ID}, f.Aliases...) {
 		e, err := m.enrich(id)
 		if err != nil {

@@ -22,10 +22,10 @@ import (
 	"github.com/plimsoll/plimsoll/internal/advisory"
 	"github.com/plimsoll/plimsoll/internal/finding"
 	"github.com/plimsoll/plimsoll/internal/inventory"
-	"github.com/plimsoll/plimsoll/internal/version"
 )
 
-// Lookup is the advisory data that matching needs.
+// Lookup is the advisory data that matching needs. It is asked by several goroutines at
+// once.
 type Lookup interface {
 	// Covers reports whether there is data for an ecosystem ("Debian:12", "npm").
 	Covers(ecosystem string) bool
@@ -80,7 +80,7 @@ type Coverage struct {
 // Match holds inv against db. The error is that of a broken snapshot or a cancelled
 // context; no result may be used with it.
 func Match(ctx context.Context, inv *inventory.Inventory, db Lookup) (*Result, error) {
-	m := &matcher{ctx: ctx, inv: inv, db: db, res: &Result{}, cover: map[string]*Coverage{}, enriched: map[string]enriched{}, used: map[string]bool{}, memo: map[memoKey][]finding.Finding{}}
+	m := &matcher{ctx: ctx, inv: inv, db: db, res: &Result{}, cover: map[string]*Coverage{}, used: map[string]bool{}, byKey: map[jobKey]int{}}
 	if err := m.release(); err != nil {
 		return nil, err
 	}
@@ -92,38 +92,27 @@ func Match(ctx context.Context, inv *inventory.Inventory, db Lookup) (*Result, e
 			return nil, err
 		}
 	}
+	if err := m.work(); err != nil {
+		return nil, err
+	}
 	m.finish()
 	return m.res, nil
 }
 
 type matcher struct {
-	ctx      context.Context
-	inv      *inventory.Inventory
-	db       Lookup
-	res      *Result
-	rel      release
-	osNote   string // why OS packages are not matched, if so
-	cover    map[string]*Coverage
-	foreign  map[string]bool // OS packages that the distribution did not build
-	enriched map[string]enriched
-	used     map[string]bool // ecosystems looked up
-	esm      *bool           // see subscribed
-	stmts    []statement
-	found    []hit
-	// memo keeps what was found for a source package and version: the other packages
-	// built from it have the same flaws.
-	memo map[memoKey][]finding.Finding
-}
-
-type memoKey struct {
-	place                 // the first of several
-	version, arch, module string
-	source                inventory.Source // where it is looked up too
-}
-
-type enriched struct {
-	advisory.Enrichment
-	ok bool
+	ctx     context.Context
+	inv     *inventory.Inventory
+	db      Lookup
+	res     *Result
+	rel     release
+	osNote  string // why OS packages are not matched, if so
+	cover   map[string]*Coverage
+	foreign map[string]bool // OS packages that the distribution did not build
+	used    map[string]bool // ecosystems looked up
+	// jobs are what is looked up, and asked which packages it is for.
+	jobs  []job
+	byKey map[jobKey]int
+	asked []asked
 }
 
 // release finds out which advisories speak for the distribution.
@@ -226,7 +215,8 @@ func (m *matcher) pkg(p *inventory.Package) error {
 		}
 	}
 	c.Matched++
-	return m.flaws(p, places, v)
+	m.flaws(p, places, v)
+	return nil
 }
 
 // place is a name in an ecosystem, where records on a package are.
@@ -293,7 +283,8 @@ func (m *matcher) osPackage(p *inventory.Package) error {
 	for i, eco := range m.rel.ecosystems {
 		places[i] = place{eco, name}
 	}
-	return m.flaws(p, places, v)
+	m.flaws(p, places, v)
+	return nil
 }
 
 // isForeignBuild tells packages that carry a distribution's package name but are
@@ -323,317 +314,6 @@ func (m *matcher) isForeign(name string) bool {
 	return m.foreign[name]
 }
 
-// statement is what one record says of one flaw in the package at hand.
-type statement struct {
-	finding.Statement
-	rec   advisory.Advisory
-	flaw  string   // the flaw's ID as this record gives it
-	alias []string // its other IDs
-	rank  int      // of the source: lower wins
-	level int      // how near it is: see levelRepository
-}
-
-// flaws collects what all records say of one package and turns it into findings.
-func (m *matcher) flaws(p *inventory.Package, places []place, v string) error {
-	key := memoKey{place: places[0], version: v, arch: p.Arch, module: p.Module}
-	if m.bySourceToo(p) {
-		key.source = p.Source
-	}
-	found, ok := m.memo[key]
-	if !ok {
-		var err error
-		if found, err = m.find(p, places, v); err != nil {
-			return err
-		}
-		m.memo[key] = found
-	}
-	if len(found) > 0 {
-		m.found = append(m.found, hit{p, found})
-	}
-	return nil
-}
-
-// hit is a package and what was found for its source and version.
-type hit struct {
-	p     *inventory.Package
-	found []finding.Finding
-}
-
-// findings makes a finding of each flaw in each package.
-func (m *matcher) findings() {
-	n := 0
-	for _, h := range m.found {
-		n += len(h.found)
-	}
-	if n == 0 {
-		return
-	}
-	m.res.Findings = make([]finding.Finding, 0, n)
-	for _, h := range m.found {
-		for _, f := range h.found {
-			f.Package = h.p
-			f.Location = finding.Location{Path: h.p.Locations[0].Path, Layer: h.p.Locations[0].Layer}
-			m.res.Findings = append(m.res.Findings, f)
-		}
-	}
-}
-
-// bySourceToo tells packages whose sources are looked up besides themselves.
-func (m *matcher) bySourceToo(p *inventory.Package) bool {
-	return m.rel.redHat != nil && p.Type == "rpm" && p.Source.Name != ""
-}
-
-// find gives the flaws of version v of what is known at places; p tells architecture and
-// module.
-func (m *matcher) find(p *inventory.Package, places []place, v string) ([]finding.Finding, error) {
-	m.stmts = m.stmts[:0]
-	may := false
-	for _, at := range places {
-		scheme, ok := version.For(at.ecosystem)
-		if !ok {
-			return nil, fmt.Errorf("matching %s: no version order is known for %s", at.name, at.ecosystem)
-		}
-		m.used[at.ecosystem] = true
-		if err := scheme.Valid(v); err != nil {
-			m.res.Unknowns = append(m.res.Unknowns, inventory.Unknown{Reason: inventory.AnalysisPartial, Subject: p.Type + " " + at.name,
-				Detail: fmt.Sprintf("its version %q cannot be ordered: %v", v, err)})
-			return nil, nil
-		}
-		yes, err := m.mayAffect(p, at, v)
-		if err != nil {
-			return nil, fmt.Errorf("looking up %s in %s: %w", at.name, at.ecosystem, err)
-		}
-		may = may || yes
-	}
-	if !may {
-		return nil, nil
-	}
-	for _, at := range places {
-		eco, name := at.ecosystem, at.name
-		scheme, _ := version.For(eco)
-		for rec, err := range m.db.Lookup(m.ctx, eco, name) {
-			if err != nil {
-				return nil, fmt.Errorf("looking up %s in %s: %w", name, eco, err)
-			}
-			m.record(p, scheme, eco, v, rec, false)
-		}
-		if !m.bySourceToo(p) || scheme.Valid(p.Source.Version) != nil {
-			continue
-		}
-		for rec, err := range m.db.Lookup(m.ctx, eco, p.Source.Name) {
-			if err != nil {
-				return nil, fmt.Errorf("looking up %s in %s: %w", p.Source.Name, eco, err)
-			}
-			m.record(p, scheme, eco, p.Source.Version, rec, true)
-		}
-	}
-	m.stmts = nearestOnly(m.stmts)
-	var out []finding.Finding
-	for _, g := range group(relevant(m.stmts)) {
-		f, affected, err := m.judge(g)
-		if err != nil {
-			return nil, err
-		}
-		if affected {
-			out = append(out, f)
-		}
-	}
-	return out, nil
-}
-
-// prefilter is what a Lookup may do besides: tell without reading what is held against a
-// package whether any of it may affect a version.
-type prefilter interface {
-	MayAffect(ctx context.Context, ecosystem, name, v string) (bool, error)
-}
-
-// mayAffect is true unless it is sure that nothing that is said of the package, or of
-// its source where that is looked up too, affects it.
-func (m *matcher) mayAffect(p *inventory.Package, at place, v string) (bool, error) {
-	db, ok := m.db.(prefilter)
-	if !ok {
-		return true, nil
-	}
-	may, err := db.MayAffect(m.ctx, at.ecosystem, at.name, v)
-	if may || err != nil || !m.bySourceToo(p) {
-		return may, err
-	}
-	return db.MayAffect(m.ctx, at.ecosystem, p.Source.Name, p.Source.Version)
-}
-
-// record adds what rec says of version v of the package, or of its source.
-func (m *matcher) record(p *inventory.Package, scheme version.Scheme, eco, v string, rec advisory.Advisory, source bool) {
-	var all []candidate
-	for i := range rec.Affected {
-		a := &rec.Affected[i]
-		level := levelRepository
-		if h := m.rel.redHat; h != nil && p.Type == "rpm" {
-			var ok bool
-			if level, ok = h.level(p, a); !ok {
-				continue
-			}
-		}
-		switch {
-		case (a.Arch == advisory.ArchSource) != source:
-			continue
-		case source:
-			level += levelSource
-		case a.Arch != "" && p.Arch != "" && a.Arch != p.Arch && a.Arch != "noarch" && p.Arch != "noarch":
-			continue
-		}
-		if a.Module != "" && a.Module != p.Module {
-			continue
-		}
-		s := finding.Statement{Source: rec.Source, Advisory: rec.ID, State: a.State, Severity: max(a.Severity, rec.Severity)}
-		if a.Severity != advisory.SeverityUnknown {
-			s.Severity = a.Severity
-		}
-		s.Affects, s.Fixed = m.affects(p, scheme, v, a)
-		if !sameStream(p, v, s.Fixed) {
-			continue
-		}
-		if s.Affects && isESM(s.Fixed) && !m.subscribed() {
-			// The release as it is gets no fix.
-			if s.Fixed = ""; s.State == advisory.StateAffected {
-				s.State = advisory.StateWillNotFix
-			}
-		}
-		all = append(all, candidate{s, level})
-	}
-	best := choose(scheme, v, all)
-	if best == nil {
-		return
-	}
-	rank, _ := Precedence(eco, &rec)
-	add := func(flaw string, alias []string) {
-		m.stmts = append(m.stmts, statement{Statement: best.Statement, rec: rec, flaw: flaw, alias: alias, rank: rank, level: best.level})
-	}
-	if len(rec.Related) == 0 {
-		add(rec.ID, rec.Aliases)
-		return
-	}
-	for _, cve := range rec.Related {
-		add(cve, nil)
-	}
-}
-
-// better decides between two entries of one record for the same package: one that
-// affects outweighs, then the lower fixed version, as the nearer way out.
-func better(scheme version.Scheme, a, b finding.Statement) bool {
-	if a.Affects != b.Affects {
-		return a.Affects
-	}
-	if a.Fixed == "" || b.Fixed == "" {
-		return a.Fixed != "" && b.Fixed == ""
-	}
-	c, err := scheme.Compare(a.Fixed, b.Fixed)
-	return err == nil && c < 0
-}
-
-// sameStream keeps fixes of one stream of builds from being held against another:
-// of a modularity stream (without labels, a modular build is told by ".module" in its
-// release), of Oracle's builds for Ksplice, which have an epoch of their own, and of
-// builds certified by FIPS 140.
-func sameStream(p *inventory.Package, v, fixed string) bool {
-	switch {
-	case fixed == "":
-		return true
-	case p.Type == "rpm":
-		return isModular(v) == isModular(fixed) && isFIPS(v) == isFIPS(fixed) && strings.Contains(v, ".ksplice") == strings.Contains(fixed, ".ksplice")
-	case p.Type == "deb" && isFIPS(v):
-		// Ubuntu's "1-1ubuntu1.2+Fips1" is built of 1-1ubuntu1.2, and "1-1ubuntu1.fips.2"
-		// counts for itself.
-		return isFIPS(fixed) || strings.Contains(strings.ToLower(v), "+fips")
-	case p.Type == "deb":
-		return !isFIPS(fixed)
-	}
-	return true
-}
-
-func isFIPS(v string) bool { return strings.Contains(strings.ToLower(v), "fips") }
-
-// isESM tells Ubuntu's builds for subscribers (ubuntu.com/security/esm).
-func isESM(v string) bool { return strings.Contains(v, "+esm") || strings.Contains(v, "~esm") }
-
-// subscribed reports whether some package came from Ubuntu's archive for subscribers, so
-// that what is fixed there is fixed for this image.
-func (m *matcher) subscribed() bool {
-	if m.esm == nil {
-		some := slices.ContainsFunc(m.inv.Packages, func(p inventory.Package) bool { return p.Type == "deb" && isESM(p.Version) })
-		m.esm = &some
-	}
-	return *m.esm
-}
-
-func isModular(v string) bool {
-	return strings.Contains(v, ".module+") || strings.Contains(v, ".module_")
-}
-
-// affects tests v against one entry and gives the version that fixes it.
-func (m *matcher) affects(p *inventory.Package, scheme version.Scheme, v string, a *advisory.Affected) (bool, string) {
-	if a.State == advisory.StateNotAffected {
-		return false, ""
-	}
-	if len(a.Ranges) == 0 && len(a.Versions) == 0 {
-		return true, ""
-	}
-	fixed := ""
-	for _, iv := range a.Ranges {
-		in, err := scheme.Contains(v, iv)
-		if err != nil {
-			m.res.Unknowns = append(m.res.Unknowns, inventory.Unknown{Reason: inventory.AnalysisPartial, Subject: p.Type + " " + p.Name,
-				Detail: fmt.Sprintf("a version range of an advisory cannot be read: %v", err)})
-			continue
-		}
-		if in {
-			return true, iv.Fixed
-		}
-		if iv.Fixed != "" {
-			fixed = iv.Fixed
-		}
-	}
-	for _, w := range a.Versions {
-		if w == v {
-			return true, fixedAfter(scheme, v, a.Ranges)
-		}
-		if c, err := scheme.Compare(w, v); err == nil && c == 0 {
-			return true, fixedAfter(scheme, v, a.Ranges)
-		}
-	}
-	return false, fixed
-}
-
-// fixedAfter gives the lowest fixed version above v.
-func fixedAfter(scheme version.Scheme, v string, ivs []version.Interval) string {
-	best := ""
-	for _, iv := range ivs {
-		if iv.Fixed == "" {
-			continue
-		}
-		if c, err := scheme.Compare(iv.Fixed, v); err != nil || c <= 0 {
-			continue
-		}
-		if best == "" {
-			best = iv.Fixed
-		} else if c, err := scheme.Compare(iv.Fixed, best); err == nil && c < 0 {
-			best = iv.Fixed
-		}
-	}
-	return best
-}
-
-func (m *matcher) enrich(id string) (enriched, error) {
-	if e, ok := m.enriched[id]; ok {
-		return e, nil
-	}
-	e, ok, err := m.db.Enrich(m.ctx, id)
-	if err != nil {
-		return enriched{}, fmt.Errorf("looking up %s: %w", id, err)
-	}
-	m.enriched[id] = enriched{e, ok}
-	return m.enriched[id], nil
-}
-
 func (m *matcher) finish() {
 	matched := 0
 	for _, c := range m.cover {
@@ -648,7 +328,6 @@ func (m *matcher) finish() {
 		m.res.Unknowns = append(m.res.Unknowns, inventory.Unknown{Reason: inventory.NoPackagesIdentified, Subject: "image",
 			Detail: "packages were found, but none that any advisory source speaks of; this does not mean that nothing is wrong with them"})
 	}
-	m.findings()
 	m.res.Ecosystems = slices.Sorted(maps.Keys(m.used))
 	slices.SortFunc(m.res.Coverage, func(a, b Coverage) int { return strings.Compare(a.Type, b.Type) })
 	inventory.SortUnknowns(m.res.Unknowns)

@@ -1,12 +1,15 @@
 package match_test
 
 import (
+	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/plimsoll/plimsoll/internal/advisory"
 	"github.com/plimsoll/plimsoll/internal/advisorydb"
@@ -376,4 +379,54 @@ func TestSeverityNamesItsSource(t *testing.T) {
 	if two.ID != "CVE-2" || two.Severity != advisory.SeverityLow || two.SeveritySource != "alpine-secdb" {
 		t.Errorf("%+v", two)
 	}
+}
+
+// plain hides what a Lookup can do besides.
+type plain struct{ db match.Lookup }
+
+func (p plain) Covers(ecosystem string) bool { return p.db.Covers(ecosystem) }
+func (p plain) Lookup(ctx context.Context, ecosystem, name string) iter.Seq2[advisory.Advisory, error] {
+	return p.db.Lookup(ctx, ecosystem, name)
+}
+func (p plain) Enrich(ctx context.Context, id string) (advisory.Enrichment, bool, error) {
+	return p.db.Enrich(ctx, id)
+}
+
+// TestVersionLookup: leaving out what does not matter to a version changes nothing of what
+// is found.
+func TestVersionLookup(t *testing.T) {
+	versions := []string{"1", "1.1", "2", "2~rc1", "3-1", "10"}
+	id := rapid.SampledFrom([]string{"CVE-2024-1", "CVE-2024-2", "CVE-2024-3", "GHSA-2345-6789-cfgh", "DSA-1", "X"})
+	rapid.Check(t, func(rt *rapid.T) {
+		one := func(what string) string { return rapid.SampledFrom(versions).Draw(rt, what) }
+		b := advisorydb.NewBuilder()
+		for range rapid.IntRange(1, 12).Draw(rt, "records") {
+			a := advisory.Advisory{ID: id.Draw(rt, "ID"), Source: rapid.SampledFrom([]string{"debian-tracker", "osv-debian", "other"}).Draw(rt, "source"),
+				Aliases: rapid.SliceOfN(id, 0, 2).Draw(rt, "aliases")}
+			if rapid.IntRange(0, 3).Draw(rt, "errata") == 0 {
+				a.Related = rapid.SliceOfN(id, 1, 2).Draw(rt, "related")
+			}
+			f := advisory.Affected{Ecosystem: "Debian:12", Package: "p", State: rapid.SampledFrom([]advisory.State{advisory.StateAffected, advisory.StateNotAffected, advisory.StateWillNotFix}).Draw(rt, "state")}
+			for range rapid.IntRange(0, 2).Draw(rt, "ranges") {
+				f.Ranges = append(f.Ranges, version.Interval{Introduced: rapid.SampledFrom([]string{"0", one("from")}).Draw(rt, "introduced"), Fixed: one("fixed")})
+			}
+			a.Affected = []advisory.Affected{f}
+			if err := b.Add(a); err != nil {
+				rt.Fatal(err)
+			}
+		}
+		db := written(t, b)
+		inv := &inventory.Inventory{Distro: distro("debian", "12"), Packages: []inventory.Package{pkg("deb", "p", one("installed"))}}
+		want, err := match.Match(t.Context(), inv, plain{db})
+		if err != nil {
+			rt.Fatal(err)
+		}
+		got, err := match.Match(t.Context(), inv, db)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			rt.Fatal(d)
+		}
+	})
 }
