@@ -19,6 +19,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -189,6 +190,7 @@ func match300(ctx context.Context, img, adv, cache string) (opened, matched time
 	}
 	inv := *f.Inventory
 	inv.Packages = inv.Packages[:min(300, len(inv.Packages))]
+	debug.SetGCPercent(800) // as scan does
 	var opens, matches []time.Duration
 	for range 21 {
 		begin := time.Now()

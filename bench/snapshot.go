@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/plimsoll/plimsoll/internal/advisorydb"
 	"github.com/plimsoll/plimsoll/internal/feed"
 	"github.com/plimsoll/plimsoll/internal/registry"
+	"github.com/plimsoll/plimsoll/internal/version"
 )
 
 // snapshots measures the snapshot of all feeds of a mirror: building, size, looking up in
@@ -70,27 +72,19 @@ func snapshots(ctx context.Context, mirror, out, self, bin string, runs int) err
 			names = append(names, r.Package)
 		}
 	}
-	var some []string
+	var bare, versions []string
 	for i := range 300 {
-		some = append(some, names[i*len(names)/300])
-	}
-	var fresh []usage
-	for range max(runs, 11) {
-		u, err := measure(ctx, append([]string{self, "lookups", first}, some...))
+		name := names[i*len(names)/300]
+		v, err := installed(ctx, a, name)
 		if err != nil {
 			return err
 		}
-		fresh = append(fresh, u)
+		bare, versions = append(bare, name), append(versions, name+"="+v)
 	}
-	idle, err := measure(ctx, []string{self, "idle"})
-	if err != nil {
-		return err
-	}
-	u := median(fresh)
-	fmt.Printf("a fresh process opens it and looks 300 Debian packages up: %.2f ms wall, %.2f ms of CPU; one that does nothing: %.2f ms wall, %.2f ms of CPU\n",
-		ms(u.wall), ms(u.cpu), ms(idle.wall), ms(idle.cpu))
-	if out, err := exec.CommandContext(ctx, self, append([]string{"lookups", first}, some...)...).Output(); err == nil {
-		fmt.Printf("  of which %s", out)
+	for what, args := range map[string][]string{"all that is held against 300 Debian packages": bare, "what matters to a version of each of 300 Debian packages": versions} {
+		if err := freshLookups(ctx, self, first, what, args, max(runs, 11)); err != nil {
+			return err
+		}
 	}
 
 	b, err := advisorydb.Open(all)
@@ -226,7 +220,51 @@ func change(a *advisory.Advisory, debian bool) {
 	}
 }
 
-// lookups is a fresh process that opens a snapshot and looks names up.
+// installed gives a version of a Debian package as it might be installed: the last one
+// that fixed something.
+func installed(ctx context.Context, db *advisorydb.DB, name string) (string, error) {
+	v := "1"
+	for rec, err := range db.Lookup(ctx, "Debian:12", name) {
+		if err != nil {
+			return "", err
+		}
+		for _, af := range rec.Affected {
+			for _, r := range af.Ranges {
+				if c, err := version.Deb.Compare(v, r.Fixed); r.Fixed != "" && err == nil && c < 0 {
+					v = r.Fixed
+				}
+			}
+		}
+	}
+	return v, nil
+}
+
+// freshLookups measures look-ups in fresh processes, by the clock of each from the first
+// statement of its main function to the last.
+func freshLookups(ctx context.Context, self, dir, what string, args []string, runs int) error {
+	var opens, looks []float64
+	records := ""
+	for range runs {
+		out, err := exec.CommandContext(ctx, self, append([]string{"lookups", dir}, args...)...).Output()
+		if err != nil {
+			return err
+		}
+		f := strings.Fields(string(out))
+		open, oerr := strconv.ParseFloat(f[0], 64)
+		look, lerr := strconv.ParseFloat(f[1], 64)
+		if oerr != nil || lerr != nil {
+			return fmt.Errorf("the process says %q", out)
+		}
+		opens, looks, records = append(opens, open), append(looks, look), f[2]
+	}
+	slices.Sort(opens)
+	slices.Sort(looks)
+	fmt.Printf("a fresh process looks up %s: %.2f ms to open it and %.2f to look up, %s records (medians of %d)\n", what, opens[runs/2], looks[runs/2], records, runs)
+	return nil
+}
+
+// lookups is a fresh process that opens a snapshot and looks names up, or versions of
+// them: "NAME=VERSION".
 func lookups(ctx context.Context, dir string, names []string) error {
 	begin := time.Now()
 	db, err := advisorydb.Open(dir)
@@ -236,13 +274,17 @@ func lookups(ctx context.Context, dir string, names []string) error {
 	opened := time.Since(begin)
 	n := 0
 	for _, name := range names {
-		for _, err := range db.Lookup(ctx, "Debian:12", name) {
+		records := db.Lookup(ctx, "Debian:12", name)
+		if name, v, ok := strings.Cut(name, "="); ok {
+			records = db.LookupVersion(ctx, "Debian:12", name, v)
+		}
+		for _, err := range records {
 			if err != nil {
 				return err
 			}
 			n++
 		}
 	}
-	fmt.Printf("opening %.2f ms, looking up %.2f ms (%d records)\n", ms(opened), ms(time.Since(begin)-opened), n)
+	fmt.Printf("%.3f %.3f %d\n", ms(opened), ms(time.Since(begin)-opened), n)
 	return nil
 }

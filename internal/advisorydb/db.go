@@ -55,13 +55,15 @@ func Open(dir string) (*DB, error) { return Options{}.Open(dir) }
 func (o Options) Open(dir string) (*DB, error) {
 	var raw []byte
 	var m Manifest
+	var digest string
 	for try := 1; ; try++ {
 		var err error
 		if raw, err = o.choose(dir); err != nil {
 			return nil, fmt.Errorf("opening advisory snapshot: %w", err)
 		}
 		if m, err = ParseManifest(raw); err == nil {
-			err = o.check(dir, m, raw)
+			digest = digestOf(raw)
+			err = o.check(dir, m, raw, digest)
 		}
 		if errors.Is(err, ErrRollback) && try < 5 {
 			continue // another came in force between reading the one and the other
@@ -75,7 +77,7 @@ func (o Options) Open(dir string) (*DB, error) {
 		dir:      dir,
 		remote:   o.Remote,
 		manifest: m,
-		digest:   digestOf(raw),
+		digest:   digest,
 		slots:    make([]shardSlot, len(m.Shards)),
 		places:   make(map[string]int, len(m.Shards)),
 		shared:   map[string]*shardSlot{},

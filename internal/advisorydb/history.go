@@ -133,13 +133,13 @@ func (o Options) choose(dir string) ([]byte, error) {
 }
 
 // check holds a manifest that is about to be used against the folder's keys and history.
-func (o Options) check(dir string, m Manifest, raw []byte) error {
+func (o Options) check(dir string, m Manifest, raw []byte, digest string) error {
 	keys := o.Keys
 	trusted, err := ReadKeys(filepath.Join(dir, trustedName))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	name := snapshotName(m.Created, digestOf(raw))
+	name := snapshotName(m.Created, digest)
 	if keys = append(keys[:len(keys):len(keys)], trusted...); len(keys) > 0 {
 		sig, err := readSmall(filepath.Join(dir, snapshotsDir, name+".sig"), maxSignatureFile)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -156,7 +156,7 @@ func (o Options) check(dir string, m Manifest, raw []byte) error {
 	if err != nil || len(list) == 0 || !m.Created.Before(list[len(list)-1].Created) {
 		return err
 	}
-	if pinned, err := readSmall(filepath.Join(dir, pinnedName), 256); err == nil && strings.TrimSpace(string(pinned)) == digestOf(raw) {
+	if pinned, err := readSmall(filepath.Join(dir, pinnedName), 256); err == nil && strings.TrimSpace(string(pinned)) == digest {
 		return nil
 	}
 	return fmt.Errorf("%w: it is of %s, and there was one of %s; to go back on purpose, pull or build it with --allow-older", ErrRollback,
