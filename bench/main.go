@@ -36,6 +36,9 @@ import (
 	"github.com/plimsoll/plimsoll/internal/scan"
 )
 
+// scanGC is the garbage collector's setting in plimsoll scan.
+const scanGC = 800
+
 func main() {
 	if done, err := child(os.Args[1:]); done {
 		if err != nil {
@@ -190,7 +193,7 @@ func match300(ctx context.Context, img, adv, cache string) (opened, matched time
 	}
 	inv := *f.Inventory
 	inv.Packages = inv.Packages[:min(300, len(inv.Packages))]
-	debug.SetGCPercent(800) // as scan does
+	debug.SetGCPercent(scanGC)
 	var opens, matches []time.Duration
 	for range 21 {
 		begin := time.Now()

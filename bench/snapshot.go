@@ -266,6 +266,7 @@ func freshLookups(ctx context.Context, self, dir, what string, args []string, ru
 // lookups is a fresh process that opens a snapshot and looks names up, or versions of
 // them: "NAME=VERSION".
 func lookups(ctx context.Context, dir string, names []string) error {
+	debug.SetGCPercent(scanGC)
 	begin := time.Now()
 	db, err := advisorydb.Open(dir)
 	if err != nil {

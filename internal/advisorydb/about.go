@@ -62,7 +62,7 @@ func (db *DB) about(ctx context.Context, names map[string]bool) ([]advisory.Advi
 	var mu sync.Mutex
 	var out []advisory.Advisory
 	err := parallel(ctx, len(db.slots), func(i int) error {
-		info := db.slots[i].info
+		info := *db.slots[i].info
 		if info.Kind != KindPackages || !db.Has(info) {
 			return nil
 		}

@@ -8,8 +8,10 @@ import (
 	"iter"
 	"path/filepath"
 	"slices"
+	"sort"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/plimsoll/plimsoll/internal/advisory"
 )
@@ -28,9 +30,7 @@ type DB struct {
 	remote   Remote
 	manifest Manifest
 	digest   string
-	slots    []shardSlot           // like manifest.Shards
-	places   map[string]int        // of ecosystems in slots
-	shared   map[string]*shardSlot // by name
+	slots    []shardSlot // like manifest.Shards
 	// users counts the lookups under way, and is negative from Close on: the last one
 	// out unmaps.
 	users atomic.Int64
@@ -38,7 +38,7 @@ type DB struct {
 
 // shardSlot holds a shard once it was asked for.
 type shardSlot struct {
-	info Shard
+	info *Shard // in the manifest
 	open atomic.Pointer[shard]
 	mu   sync.Mutex // held while opening
 }
@@ -61,7 +61,8 @@ func (o Options) Open(dir string) (*DB, error) {
 		if raw, err = o.choose(dir); err != nil {
 			return nil, fmt.Errorf("opening advisory snapshot: %w", err)
 		}
-		if m, err = ParseManifest(raw); err == nil {
+		// The bytes are read for this alone, and never changed.
+		if m, err = parseManifest(raw, unsafe.String(unsafe.SliceData(raw), len(raw))); err == nil {
 			digest = digestOf(raw)
 			err = o.check(dir, m, raw, digest)
 		}
@@ -79,18 +80,36 @@ func (o Options) Open(dir string) (*DB, error) {
 		manifest: m,
 		digest:   digest,
 		slots:    make([]shardSlot, len(m.Shards)),
-		places:   make(map[string]int, len(m.Shards)),
-		shared:   map[string]*shardSlot{},
 	}
-	for i, s := range m.Shards {
-		db.slots[i].info = s
-		if s.Kind == KindPackages {
-			db.places[s.Ecosystem] = i
-		} else {
-			db.shared[s.Name] = &db.slots[i]
-		}
+	for i := range m.Shards {
+		db.slots[i].info = &m.Shards[i]
 	}
 	return db, nil
+}
+
+// packages finds the shard of an ecosystem's packages, and shared one of another kind by its
+// name; nil if there is none.
+func (db *DB) packages(ecosystem string) *shardSlot {
+	if s := db.slot(&Shard{Kind: KindPackages, Ecosystem: ecosystem}); s != nil && s.info.Kind == KindPackages && s.info.Ecosystem == ecosystem {
+		return s
+	}
+	return nil
+}
+
+func (db *DB) shared(kind Kind, name string) *shardSlot {
+	if s := db.slot(&Shard{Kind: kind, Name: name}); s != nil && s.info.Kind == kind && s.info.Name == name {
+		return s
+	}
+	return nil
+}
+
+// slot finds the first shard that is not before one in the manifest's order.
+func (db *DB) slot(want *Shard) *shardSlot {
+	i := sort.Search(len(db.slots), func(i int) bool { return compareShards(db.slots[i].info, want) >= 0 })
+	if i == len(db.slots) {
+		return nil
+	}
+	return &db.slots[i]
 }
 
 // Close gives the memory maps back once the lookups under way are done, and does not wait
@@ -151,11 +170,11 @@ func (db *DB) get(ctx context.Context, slot *shardSlot) (*shard, error) {
 		return s, nil
 	}
 	if db.remote != nil {
-		if _, err := fetchShard(ctx, db.remote, db.dir, slot.info); err != nil {
+		if _, err := fetchShard(ctx, db.remote, db.dir, *slot.info); err != nil {
 			return nil, err
 		}
 	}
-	s, err := openShard(db.dir, slot.info)
+	s, err := openShard(db.dir, *slot.info)
 	if err != nil {
 		return nil, err
 	}
@@ -185,13 +204,12 @@ func (db *DB) SignedBy() []string {
 
 // Covers tells whether some source speaks for the ecosystem, "Debian:12".
 func (db *DB) Covers(ecosystem string) bool {
-	_, ok := db.places[ecosystem]
-	return ok
+	return db.packages(ecosystem) != nil
 }
 
 // Ecosystems lists those that are covered, sorted.
 func (db *DB) Ecosystems() []string {
-	out := make([]string, 0, len(db.places))
+	out := make([]string, 0, len(db.slots))
 	for _, s := range db.manifest.Shards {
 		if s.Kind == KindPackages {
 			out = append(out, s.Ecosystem)
@@ -215,8 +233,8 @@ func (db *DB) Lookup(ctx context.Context, ecosystem, name string) iter.Seq2[advi
 // lookup is Lookup after readying the reader, if ready is set.
 func (db *DB) lookup(ctx context.Context, ecosystem, name string, ready func(*reader) error) iter.Seq2[advisory.Advisory, error] {
 	name = advisory.Name(ecosystem, name)
-	i, ok := db.places[ecosystem]
-	if !ok {
+	slot := db.packages(ecosystem)
+	if slot == nil {
 		return func(yield func(advisory.Advisory, error) bool) {
 			err := db.enter()
 			if err == nil {
@@ -232,7 +250,7 @@ func (db *DB) lookup(ctx context.Context, ecosystem, name string, ready func(*re
 			return
 		}
 		defer db.leave()
-		s, err := db.get(ctx, &db.slots[i])
+		s, err := db.get(ctx, slot)
 		if err != nil {
 			yield(advisory.Advisory{}, err)
 			return
@@ -251,7 +269,11 @@ func (db *DB) lookup(ctx context.Context, ecosystem, name string, ready func(*re
 			yield(advisory.Advisory{}, s.wrap(err))
 			return
 		}
-		for r != nil && r.left > 0 {
+		if r == nil {
+			return
+		}
+		defer r.release()
+		for r.left > 0 {
 			if err := ctx.Err(); err != nil {
 				yield(advisory.Advisory{}, fmt.Errorf("looking up %.80q in %s: %w", name, ecosystem, err))
 				return
@@ -284,7 +306,7 @@ func (db *DB) Enrich(ctx context.Context, id string) (advisory.Enrichment, bool,
 		if bucketed(kind) {
 			name += "-" + part
 		}
-		slot := db.shared[name]
+		slot := db.shared(kind, name)
 		if slot == nil {
 			continue
 		}
@@ -321,7 +343,7 @@ func (db *DB) Statements(ctx context.Context, key string) iter.Seq2[advisory.Sta
 			return
 		}
 		defer db.leave()
-		slot := db.shared[string(KindVEX)]
+		slot := db.shared(KindVEX, string(KindVEX))
 		if slot == nil {
 			return
 		}

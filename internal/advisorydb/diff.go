@@ -83,12 +83,12 @@ func (db *DB) against(other *DB, want func(Shard) bool) []pair {
 		return p
 	}
 	for i := range db.slots {
-		if want(db.slots[i].info) {
+		if want(*db.slots[i].info) {
 			get(&db.slots[i]).from = &db.slots[i]
 		}
 	}
 	for i := range other.slots {
-		if want(other.slots[i].info) {
+		if want(*other.slots[i].info) {
 			get(&other.slots[i]).to = &other.slots[i]
 		}
 	}
@@ -302,8 +302,9 @@ func (g *groups) named() error {
 	if g.known {
 		return nil
 	}
-	r := &reader{s: g.s}
-	r.text, r.slots = r.textRoom[:0], r.slotRoom[:0]
+	r := readers.Get().(*reader)
+	defer r.release()
+	r.s = g.s
 	if err := r.readRecord(&r.a, g.record); err != nil {
 		return g.s.wrap(err)
 	}

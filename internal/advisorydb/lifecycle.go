@@ -57,7 +57,7 @@ func (db *DB) EndOfLife(ctx context.Context, key string) (advisory.Lifecycle, bo
 		return e, false, err
 	}
 	defer db.leave()
-	slot := db.shared[string(KindLifecycle)]
+	slot := db.shared(KindLifecycle, string(KindLifecycle))
 	if slot == nil {
 		return e, false, nil
 	}

@@ -200,7 +200,12 @@ func ParseManifest(b []byte) (Manifest, error) {
 	if len(b) > maxManifest {
 		return Manifest{}, fmt.Errorf("manifest of %d bytes is over the limit of %d", len(b), maxManifest)
 	}
-	p := manifestParser{b: b, s: string(b)}
+	return parseManifest(b, string(b))
+}
+
+// parseManifest is ParseManifest with the same bytes as a string, of which it keeps parts.
+func parseManifest(b []byte, s string) (Manifest, error) {
+	p := manifestParser{b: b, s: s}
 	m := p.manifest()
 	if p.err != nil {
 		return Manifest{}, p.err
@@ -235,7 +240,7 @@ func (p *manifestParser) manifest() Manifest {
 	p.sources = make([]int, 0, 2*n)
 	p.list(`,"shards":[`, maxShards, func() {
 		s, from := p.shard()
-		if n := len(m.Shards); n > 0 && compareShards(m.Shards[n-1], s) >= 0 {
+		if n := len(m.Shards); n > 0 && compareShards(&m.Shards[n-1], &s) >= 0 {
 			p.fail("shards that are not in order")
 		}
 		m.Shards, speakers = append(m.Shards, s), append(speakers, from)
@@ -450,9 +455,11 @@ func (p *manifestParser) fail(has string) {
 }
 
 // compareShards orders shards by kind, then by ecosystem, then by name.
-func compareShards(a, b Shard) int {
-	return cmp.Or(cmp.Compare(kindNumbers[a.Kind], kindNumbers[b.Kind]),
-		cmp.Compare(a.Ecosystem, b.Ecosystem), cmp.Compare(a.Name, b.Name))
+func compareShards(a, b *Shard) int {
+	if a.Kind != b.Kind {
+		return cmp.Compare(kindNumbers[a.Kind], kindNumbers[b.Kind])
+	}
+	return cmp.Or(strings.Compare(a.Ecosystem, b.Ecosystem), strings.Compare(a.Name, b.Name))
 }
 
 func validDigest(d string) bool {
@@ -460,13 +467,23 @@ func validDigest(d string) bool {
 	if len(d) != len(prefix)+64 || d[:len(prefix)] != prefix {
 		return false
 	}
+	bad := byte(0)
 	for i := len(prefix); i < len(d); i++ {
-		if c := d[i]; c-'0' > 9 && c-'a' > 5 {
-			return false
+		bad |= notHex[d[i]]
+	}
+	return bad == 0
+}
+
+// notHex is 0 for the digits of a digest. A manifest has a digest for each of a thousand
+// shards, so they are held against a table.
+var notHex = func() (t [256]byte) {
+	for c := range t {
+		if !strings.ContainsRune("0123456789abcdef", rune(c)) {
+			t[c] = 1
 		}
 	}
-	return true
-}
+	return t
+}()
 
 // shardPath gives the path of a shard below the snapshot's folder.
 func shardPath(digest string) string { return "shards/sha256-" + digest[len("sha256:"):] }

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"iter"
 	"slices"
+	"unsafe"
 
 	"github.com/plimsoll/plimsoll/internal/advisory"
 	"github.com/plimsoll/plimsoll/internal/version"
@@ -98,24 +99,22 @@ func (s *shard) ranking() (r ranking, ok bool, err error) {
 	return ranking{s, n, section{sec.off + 4, rankSize * n}, section{sec.off + 4 + rankSize*n, rankSize * s.strings.count}}, true, nil
 }
 
-// place finds where v is.
+// place finds where the valid version v is.
 func (r ranking) place(scheme version.Scheme, v string) (uint64, error) {
 	lo, hi := uint64(0), r.n // the first that is not below v
 	var room [64]byte
+	node := uint64(1)
 	for lo < hi {
 		mid := (lo + hi) / 2
 		b, err := r.s.within(r.order, rankSize*mid, rankSize*(mid+1))
 		if err != nil {
 			return 0, err
 		}
-		text, err := r.s.appendString(room[:0], get3(b))
+		other, err := r.met(scheme, node, get3(b), room[:0])
 		if err != nil {
 			return 0, err
 		}
-		c, err := scheme.Compare(string(text), v)
-		if err != nil {
-			return 0, damaged("a ranked string is no version")
-		}
+		c := scheme.CompareValid(other, v)
 		if c == 0 {
 			rank, ok, err := r.rank(get3(b))
 			if err == nil && !ok {
@@ -123,13 +122,37 @@ func (r ranking) place(scheme version.Scheme, v string) (uint64, error) {
 			}
 			return rank, err
 		}
-		if c < 0 {
-			lo = mid + 1
+		if node *= 2; c < 0 {
+			lo, node = mid+1, node+1
 		} else {
 			hi = mid
 		}
 	}
 	return 2*(lo+1) - 1, nil
+}
+
+// met gives the version that is string i, which a search meets at a node of its tree. It
+// may be in room.
+func (r ranking) met(scheme version.Scheme, node, i uint64, room []byte) (string, error) {
+	kept := node < uint64(len(r.s.pivots))
+	if kept {
+		if p := r.s.pivots[node].Load(); p != nil {
+			return *p, nil
+		}
+		room = nil // to be kept
+	}
+	text, err := r.s.appendString(room, i)
+	if err != nil {
+		return "", err
+	}
+	v := unsafe.String(unsafe.SliceData(text), len(text)) // text is not changed while v is in use
+	if scheme.Valid(v) != nil {
+		return "", damaged("a ranked string is no version")
+	}
+	if kept {
+		r.s.pivots[node].Store(&v)
+	}
+	return v, nil
 }
 
 // rank gives the place of a string; false if it has none.
@@ -146,15 +169,15 @@ func (r ranking) rank(i uint64) (uint64, bool, error) {
 // it: false means that no statement does, so that there is nothing to look up. It is
 // true where that cannot be told without reading all. Errors are those of [DB.Lookup].
 func (db *DB) MayAffect(ctx context.Context, ecosystem, name, v string) (bool, error) {
-	i, covered := db.places[ecosystem]
-	if !covered {
+	slot := db.packages(ecosystem)
+	if slot == nil {
 		return true, nil
 	}
 	if err := db.enter(); err != nil {
 		return false, err
 	}
 	defer db.leave()
-	s, err := db.get(ctx, &db.slots[i])
+	s, err := db.get(ctx, slot)
 	if err != nil {
 		return false, err
 	}
@@ -196,34 +219,48 @@ type recordAt struct {
 	affects          bool   // a statement in it may affect the version
 }
 
+// versionScratch is the room in which only works.
+type versionScratch struct {
+	all   []recordAt
+	names []recordName
+	met   map[idChain]bool
+}
+
+// recordName is a name of a record, by the record's place in all.
+type recordName struct {
+	id  idChain
+	rec int
+}
+
 // only has r give the records that matter to a version alone.
 func (r *reader) only(ecosystem, v string) error {
-	var all []recordAt
+	all := r.versions.all[:0]
 	affects := false
 	known, err := r.s.perRecord(ecosystem, v, r.c.b, func(at recordAt) bool {
 		all = append(all, at)
 		affects = affects || at.affects
 		return true
 	})
+	r.versions.all = all
 	if err != nil || !known {
 		return err
 	}
-	r.picks, r.left = all[:0:0], 0
+	r.picks, r.left = all[:0], 0
 	if !affects {
 		return nil
 	}
 	// Names lead from record to record, until no new one is met.
-	type named struct {
-		id  idChain
-		rec int
-	}
-	var names []named
+	names := r.versions.names[:0]
 	for i := range all {
-		if err := r.names(all[i].number, func(id idChain) { names = append(names, named{id, i}) }); err != nil {
+		if err := r.names(all[i].number, func(id idChain) { names = append(names, recordName{id, i}) }); err != nil {
 			return err
 		}
 	}
-	met := map[idChain]bool{}
+	r.versions.names = names
+	if r.versions.met == nil {
+		r.versions.met = map[idChain]bool{}
+	}
+	met := r.versions.met
 	for again := true; again; {
 		again = false
 		for _, n := range names {
@@ -242,7 +279,7 @@ func (r *reader) only(ecosystem, v string) error {
 	}
 	for _, at := range all {
 		if at.affects {
-			r.picks = append(r.picks, at)
+			r.picks = append(r.picks, at) // in place of those before it
 		}
 	}
 	r.left = len(r.picks)

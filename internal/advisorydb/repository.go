@@ -62,7 +62,7 @@ func (db *DB) Repository(ctx context.Context, id string) (cpes []string, ok bool
 		return nil, false, err
 	}
 	defer db.leave()
-	slot := db.shared[string(KindRepositories)]
+	slot := db.shared(KindRepositories, string(KindRepositories))
 	if slot == nil {
 		return nil, false, nil
 	}

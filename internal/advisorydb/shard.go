@@ -28,7 +28,13 @@ type shard struct {
 	context group
 	records group
 	table   table
+	// pivots are the first versions that a search among the ranked ones meets, as a heap
+	// from 1 on, once they were met and are valid.
+	pivots []atomic.Pointer[string]
 }
+
+// maxPivots is for seven halvings, after which a search meets what others do not.
+const maxPivots = 1 << 7
 
 // group is a section of things found by number, so many to an offset.
 type group struct {
@@ -178,6 +184,9 @@ func (s *shard) frames() error {
 	}
 	if s.records.count != records {
 		return damaged("its records are not as many as it says")
+	}
+	if s.secs[secRanks].size > 0 {
+		s.pivots = make([]atomic.Pointer[string], maxPivots)
 	}
 	s.table, err = s.frameTable(s.secs[secTable], s.secs[secBloom])
 	if err == nil && s.table.numKeys != packages {

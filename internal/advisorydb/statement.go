@@ -2,6 +2,7 @@ package advisorydb
 
 import (
 	"encoding/binary"
+	"sync"
 	"time"
 
 	"github.com/plimsoll/plimsoll/internal/advisory"
@@ -101,9 +102,23 @@ type reader struct {
 	ranges   []version.Interval
 	ratings  []advisory.CVSS
 
-	// Room for what most advisories need.
-	textRoom [384]byte
-	slotRoom [12]slot
+	versions versionScratch // see only
+}
+
+// readers are kept for the room that they have made: an image takes hundreds.
+var readers = sync.Pool{New: func() any {
+	return &reader{text: make([]byte, 0, 384), slots: make([]slot, 0, 12)}
+}}
+
+// release gives r back. It keeps nothing of the shard, whose bytes may go.
+func (r *reader) release() {
+	clear(r.slots[:cap(r.slots)])
+	v := r.versions
+	clear(v.met)
+	*r = reader{text: r.text[:0], slots: r.slots[:0], versions: versionScratch{all: v.all[:0], names: v.names[:0], met: v.met}}
+	if cap(r.text) <= 64<<10 {
+		readers.Put(r)
+	}
 }
 
 // slot is a string field waiting for its bytes in text.
@@ -141,9 +156,10 @@ func carve[T any](slab *[]T, n, want int) []T {
 	return v
 }
 
+// newReader gives a reader, to be released when what it gave is not needed any more.
 func newReader(s *shard, body []byte) (*reader, error) {
-	r := &reader{s: s, c: cursor{b: body}, head: usualForm}
-	r.text, r.slots = r.textRoom[:0], r.slotRoom[:0]
+	r := readers.Get().(*reader)
+	r.s, r.c, r.head = s, cursor{b: body}, usualForm
 	r.left = r.c.count()
 	if r.c.bad {
 		return nil, damaged("a package's statements are cut short")

@@ -69,7 +69,7 @@ func (b *Builder) Write(ctx context.Context, dir string, signers ...Signer) (Man
 		return Manifest{}, err
 	}
 	shards = slices.DeleteFunc(shards, func(s Shard) bool { return s.Digest == "" })
-	slices.SortFunc(shards, compareShards)
+	slices.SortFunc(shards, func(a, b Shard) int { return compareShards(&a, &b) })
 	m := Manifest{Schema: SchemaVersion, Created: b.createdAt(sources), Shards: shards, Sources: sources}
 	if len(shards) > maxShards || len(sources) > maxSources {
 		return Manifest{}, fmt.Errorf("snapshot has %d shards and %d sources, over the limits of %d and %d", len(shards), len(sources), maxShards, maxSources)

@@ -153,6 +153,15 @@ func (s Scheme) Compare(a, b string) (int, error) {
 	return s.comparer().compare(a, b), nil
 }
 
+// CompareValid is Compare for two versions that [Scheme.Valid] has no error for; with
+// others it may panic. It spares reading them once more where one is compared with many.
+func (s Scheme) CompareValid(a, b string) int {
+	if a == b {
+		return 0
+	}
+	return s.comparer().compare(a, b)
+}
+
 // Less tells whether a is before b, with the errors of Compare.
 func (s Scheme) Less(a, b string) (bool, error) {
 	c, err := s.Compare(a, b)
