@@ -150,7 +150,8 @@ func (r ranking) met(scheme version.Scheme, node, i uint64, room []byte) (string
 		return "", damaged("a ranked string is no version")
 	}
 	if kept {
-		r.s.pivots[node].Store(&v)
+		p := v // here, or each v would be one of the heap
+		r.s.pivots[node].Store(&p)
 	}
 	return v, nil
 }
