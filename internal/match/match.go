@@ -80,7 +80,7 @@ type Coverage struct {
 // Match holds inv against db. The error is that of a broken snapshot or a cancelled
 // context; no result may be used with it.
 func Match(ctx context.Context, inv *inventory.Inventory, db Lookup) (*Result, error) {
-	m := &matcher{ctx: ctx, inv: inv, db: db, res: &Result{}, cover: map[string]*Coverage{}, used: map[string]bool{}, byKey: map[jobKey]int{}}
+	m := &matcher{ctx: ctx, inv: inv, db: db, res: &Result{}, cover: map[string]*Coverage{}, used: map[string]bool{}, covered: map[string]bool{}, byKey: map[jobKey]int{}}
 	if err := m.release(); err != nil {
 		return nil, err
 	}
@@ -109,6 +109,7 @@ type matcher struct {
 	cover   map[string]*Coverage
 	foreign map[string]bool // OS packages that the distribution did not build
 	used    map[string]bool // ecosystems looked up
+	covered map[string]bool // what the snapshot answered, by ecosystem
 	// jobs are what is looked up, and asked which packages it is for.
 	jobs  []job
 	byKey map[jobKey]int
@@ -147,11 +148,21 @@ func (m *matcher) release() error {
 			return err
 		}
 	}
-	m.rel.ecosystems = slices.DeleteFunc(slices.Clone(m.rel.ecosystems), func(e string) bool { return !m.db.Covers(e) })
+	m.rel.ecosystems = slices.DeleteFunc(slices.Clone(m.rel.ecosystems), func(e string) bool { return !m.covers(e) })
 	if len(m.rel.ecosystems) == 0 {
 		unknown(inventory.FeedMissing, subject, "the advisory snapshot holds no data for "+rel.ecosystems[0])
 	}
 	return nil
+}
+
+// covers asks whether the snapshot has data for an ecosystem, once.
+func (m *matcher) covers(ecosystem string) bool {
+	yes, known := m.covered[ecosystem]
+	if !known {
+		yes = m.db.Covers(ecosystem)
+		m.covered[ecosystem] = yes
+	}
+	return yes
 }
 
 func (m *matcher) coverage(p *inventory.Package, ecosystem string) *Coverage {
@@ -187,7 +198,7 @@ func (m *matcher) pkg(p *inventory.Package) error {
 		places = append(places, place{"generic", name}) // a project's own list
 		places = append(places, nvdPlaces(p)...)
 	}
-	places = slices.DeleteFunc(places, func(at place) bool { return !m.db.Covers(at.ecosystem) })
+	places = slices.DeleteFunc(places, func(at place) bool { return !m.covers(at.ecosystem) })
 	if len(places) == 0 {
 		c.Note = "the advisory snapshot holds no data for " + lang.ecosystem
 		return nil
@@ -319,7 +330,7 @@ func (m *matcher) finish() {
 	for _, c := range m.cover {
 		m.res.Coverage = append(m.res.Coverage, *c)
 		matched += c.Matched
-		if !inventory.IsOS(c.Type) && c.Matched < c.Packages && c.Ecosystem != "" && !m.db.Covers(c.Ecosystem) {
+		if !inventory.IsOS(c.Type) && c.Matched < c.Packages && c.Ecosystem != "" && !m.covers(c.Ecosystem) {
 			m.res.Unknowns = append(m.res.Unknowns, inventory.Unknown{Reason: inventory.AnalysisPartial, Subject: c.Ecosystem,
 				Detail: fmt.Sprintf("%d packages could not be matched: %s", c.Packages-c.Matched, c.Note)})
 		}
