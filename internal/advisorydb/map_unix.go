@@ -17,7 +17,7 @@ func mapFile(path string, size int64) (data []byte, unmap func() error, err erro
 	if err != nil {
 		return nil, nil, err
 	}
-	defer unix.Close(f)
+	defer func() { _ = unix.Close(f) }() // it was only read
 	var st unix.Stat_t
 	switch err := unix.Fstat(f, &st); {
 	case err != nil:

@@ -10,12 +10,12 @@ import (
 // supported notes until when the project of a runtime supports its release, if the
 // snapshot knows. What an OS package brought its distribution supports.
 func (m *matcher) supported(p *inventory.Package) error {
-	name, v := p.Name, p.Version
+	var name, v string
 	switch {
 	case p.OwnedBy != "" && !m.isForeign(p.OwnedBy):
 		return nil
 	case p.Type == "generic":
-		name = bitnami(p)
+		name, v = bitnami(p), p.Version
 	case p.Type == "golang" && p.Namespace == "" && p.Name == "stdlib":
 		name, v = "go", goVersion(p)
 	default:
