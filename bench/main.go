@@ -129,22 +129,24 @@ func scans(ctx context.Context, out, img, adv, self, bin string, runs int) error
 	cache := filepath.Join(out, "cache")
 	scan := []string{bin, "scan", "oci:" + img, "--advisories", adv, "--cache-dir", cache, "-f", "json", "--fail-on", "none"}
 
-	type step struct {
-		name  string
-		clean bool
-		args  []string
+	steps := []struct {
+		name   string
+		runs   int
+		forget string // folder that is removed before each run
+		args   []string
+	}{
+		{"floor", runs, "", []string{self, "floor", img}},
+		{"cold", runs, cache, scan},
+		{"cold, no cache", runs, "", append(slices.Clone(scan), "--no-cache")},
+		{"warm, layers known of other images", 5 * runs, filepath.Join(cache, "stacks"), scan},
+		{"warm, image known", 5 * runs, "", scan},
 	}
 	results := map[string]usage{}
-	for _, s := range []step{
-		{"floor", false, []string{self, "floor", img}},
-		{"cold", true, scan},
-		{"cold, no cache", false, append(slices.Clone(scan), "--no-cache")},
-		{"warm", false, scan},
-	} {
+	for _, s := range steps {
 		var all []usage
-		for range runs {
-			if s.clean {
-				os.RemoveAll(cache)
+		for range s.runs {
+			if s.forget != "" {
+				os.RemoveAll(s.forget)
 			}
 			u, err := measure(ctx, s.args)
 			if err != nil {
@@ -163,9 +165,9 @@ func scans(ctx context.Context, out, img, adv, self, bin string, runs int) error
 	fmt.Println("| run | CPU s | ÷ floor | wall s | peak memory MB | bytes written |")
 	fmt.Println("|---|---|---|---|---|---|")
 	base := results["floor"].cpu.Seconds()
-	for _, name := range []string{"floor", "cold", "cold, no cache", "warm"} {
-		u := results[name]
-		fmt.Printf("| %s | %.3f | %.3f | %.2f | %.0f | %d |\n", name, u.cpu.Seconds(), u.cpu.Seconds()/base, u.wall.Seconds(), float64(u.peak)/1e6, u.written)
+	for _, s := range steps {
+		u := results[s.name]
+		fmt.Printf("| %s | %.3f | %.3f | %.2f | %.0f | %d |\n", s.name, u.cpu.Seconds(), u.cpu.Seconds()/base, u.wall.Seconds(), float64(u.peak)/1e6, u.written)
 	}
 	opened, took, findings, err := match300(ctx, img, adv, cache)
 	if err != nil {
