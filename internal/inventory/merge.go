@@ -21,14 +21,14 @@ import (
 //   - Equal packages are one, with all their locations.
 //   - A package database that a later layer deletes leaves an Unknown.
 func Merge(v View, fragments []Fragment) *Inventory {
-	m := merger{view: v, inv: &Inventory{}, owners: map[string]owner{}, wanted: map[string]bool{}, at: map[uint64]int{}, seed: maphash.MakeSeed()}
+	m := merger{view: v, inv: &Inventory{}, owners: map[string]owner{}, wanted: map[string]bool{}, seed: maphash.MakeSeed()}
 	fs := make([]*Fragment, len(fragments))
 	n := 0
 	for i := range fragments {
 		fs[i] = &fragments[i]
 		n += len(fs[i].Packages)
 	}
-	m.inv.Packages = make([]Package, 0, n)
+	m.inv.Packages, m.at = make([]Package, 0, n), make(map[uint64]int, n)
 	m.slab = make([]Location, n)
 	slices.SortStableFunc(fs, func(a, b *Fragment) int {
 		return cmp.Or(cmp.Compare(a.Layer, b.Layer), strings.Compare(a.Path, b.Path), strings.Compare(a.Extractor, b.Extractor))
@@ -59,9 +59,9 @@ func Merge(v View, fragments []Fragment) *Inventory {
 			m.own(o, f.Layer)
 		}
 	}
-	for _, f := range seen {
+	for k, f := range seen {
 		for i := range f.Packages {
-			m.add(&f.Packages[i], f, f.Layer)
+			m.add(&f.Packages[i], f, m.real[k], f.Layer)
 		}
 	}
 	m.finish()
@@ -71,10 +71,12 @@ func Merge(v View, fragments []Fragment) *Inventory {
 // candidates notes the names of files that could turn out to be owned, so that the many
 // other files of OS packages need no look.
 func (m *merger) candidates(fs []*Fragment) {
-	for _, f := range fs {
+	m.real = make([]string, len(fs))
+	for i, f := range fs {
 		if len(f.Packages) > 0 && !IsOS(f.Packages[0].Type) {
+			m.real[i] = m.view.Resolve(f.Path)
 			m.wanted[base(f.Path)] = true
-			m.wanted[base(m.view.Resolve(f.Path))] = true
+			m.wanted[base(m.real[i])] = true
 		}
 	}
 }
@@ -97,6 +99,7 @@ type merger struct {
 	inv    *Inventory
 	owners map[string]owner // real path → who owns it
 	wanted map[string]bool  // names of files that may be owned
+	real   []string         // where the files of the visible fragments are, if they may be owned
 	// at has the index in inv.Packages of the last package whose identity has a hash, and
 	// same that of the one before with the same hash, or -1.
 	at   map[uint64]int
@@ -161,7 +164,7 @@ func (m *merger) database(copies []*Fragment) {
 		p := &top.Packages[i]
 		l := since[p.Name+"\x00"+p.Version+"\x00"+p.Arch]
 		layer[p.Name] = l
-		m.add(p, top, l)
+		m.add(p, top, "", l)
 	}
 	for _, o := range top.Owns {
 		m.own(o, layer[o.Package])
@@ -190,7 +193,8 @@ func IsOS(typ string) bool {
 	return false
 }
 
-func (m *merger) add(from *Package, f *Fragment, layer int) {
+// add takes a package of a fragment, whose file is at real if that is known.
+func (m *merger) add(from *Package, f *Fragment, real string, layer int) {
 	p := *from
 	if n := max(1, len(p.Locations)); n > len(m.slab) {
 		m.slab = make([]Location, n)
@@ -212,7 +216,10 @@ func (m *merger) add(from *Package, f *Fragment, layer int) {
 		}
 	} else if len(m.owners) > 0 {
 		outer, _, _ := strings.Cut(p.Locations[0].Path, "!/")
-		if o, ok := m.owners[m.view.Resolve(outer)]; ok && layer <= o.layer {
+		if outer != f.Path || real == "" {
+			real = m.view.Resolve(outer)
+		}
+		if o, ok := m.owners[real]; ok && layer <= o.layer {
 			p.OwnedBy = o.pkg
 		}
 	}

@@ -247,27 +247,17 @@ func (r *parentResolver) real(p string) string {
 }
 
 // sharedFolders gives how many bytes the folders take that two paths begin with, with the
-// slash behind them.
+// slash behind them if b goes on.
 func sharedFolders(a, b string) int {
-	n := 0
-	for i := 0; ; i++ {
-		switch {
-		case i == len(a):
-			if i == len(b) || b[i] == '/' {
-				return min(i+1, len(b))
-			}
-			return n
-		case i == len(b):
-			if a[i] == '/' {
-				return i
-			}
-			return n
-		case a[i] != b[i]:
-			return n
-		case a[i] == '/':
-			n = i + 1
+	for at := len(a); at > 0; at = strings.LastIndexByte(a[:at], '/') {
+		if len(b) > at && b[at] == '/' && b[:at] == a[:at] {
+			return at + 1
+		}
+		if b == a[:at] {
+			return at
 		}
 	}
+	return 0
 }
 
 // Visible reports whether the file that layer has at path is the one an application

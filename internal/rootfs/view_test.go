@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/plimsoll/plimsoll/internal/imagetest"
 	"github.com/plimsoll/plimsoll/internal/rootfs"
 )
@@ -125,5 +127,19 @@ func TestLayerOfPath(t *testing.T) {
 		if got != want {
 			t.Errorf("Layer(%s) = %d, want %d", path, got, want)
 		}
+	}
+}
+
+// TestViewLinksAmongFolders: of folders that stand side by side only those that are links
+// lead elsewhere, whatever was placed before them.
+func TestViewLinksAmongFolders(t *testing.T) {
+	v := stack(t, "t/ a/a/ a/bc/ a/b>../t a/c/d>../../t", "a/a/b/x a/a/x a/b/c/y a/b/z a/bc/w a/c/c/u a/c/d/v a/c/e/v b/x")
+	got := map[string]string{}
+	for _, m := range v.Moved() {
+		got[m[0]] = m[1]
+	}
+	want := map[string]string{"a/b/c/y": "t/c/y", "a/b/z": "t/z", "a/c/d/v": "t/v"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
 	}
 }
