@@ -14,7 +14,8 @@ import (
 )
 
 // Cache keeps what was read from layers, by the layer's digest and the set of
-// extractors that read it. Entries are written under a temporary name and renamed,
+// extractors that read it, and if asked ([Cache.KeepStacks]) what layers hold together.
+// Entries are written under a temporary name and renamed,
 // so any number of processes may share one folder without a lock; a damaged entry
 // is ignored and written anew. Only digests that were verified become keys.
 type Cache struct {

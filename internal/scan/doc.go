@@ -4,5 +4,6 @@
 // assessed anew without pulling a byte, and a stored Report judged anew.
 //
 // Layers are read in parallel, each once; what a layer holds is cached by its
-// verified digest and the set of extractors (see [Cache]).
+// verified digest and the set of extractors, and what stacked layers hold by those of
+// all (see [Cache]).
 package scan
