@@ -156,9 +156,7 @@ func runScan(ctx context.Context, env Env, o scanOptions, arg string) error {
 			say(env, fmt.Sprintf("going on without the cache: %v", err))
 			s.Cache = nil
 		} else if b := build(); b != "" {
-			if err := s.Cache.KeepStacks(b); err != nil {
-				say(env, err.Error())
-			}
+			s.Cache.KeepStacks(b)
 		}
 	}
 	bar := newProgress(env, o.quiet)

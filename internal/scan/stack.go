@@ -22,22 +22,20 @@ import (
 const oldStacks = 30 * 24 * time.Hour
 
 // KeepStacks makes c keep what stacked layers hold, for the build of the program that
-// program names, which must not be the name of another. It is called before c is used.
-func (c *Cache) KeepStacks(program string) error {
+// program names, which must not be the name of another. It is called before c is used. A
+// folder that cannot be written to keeps nothing.
+func (c *Cache) KeepStacks(program string) {
 	set := sha256.Sum256([]byte(c.dir + "\x00" + program))
 	all := filepath.Join(filepath.Dir(c.seen), "stacks")
 	dir := filepath.Join(all, hex.EncodeToString(set[:8]))
-	if err := os.MkdirAll(all, 0o700); err != nil {
-		return fmt.Errorf("opening the cache of stacked layers: %w", err)
-	}
+	_ = os.MkdirAll(all, 0o700) // if not, the next fails
 	switch err := os.Mkdir(dir, 0o700); {
 	case err == nil: // this build is new here
 		removeOld(all, time.Now().Add(-oldStacks))
 	case !errors.Is(err, fs.ErrExist):
-		return fmt.Errorf("opening the cache of stacked layers: %w", err)
+		return
 	}
 	c.stacks = dir
-	return nil
 }
 
 // removeOld removes the folders in dir in which nothing was written since.
