@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -27,8 +26,8 @@ import (
 // scanOptions are the flags of scan, resolved.
 type scanOptions struct {
 	advisories string
-	format     string
-	output     string
+	formats    []string
+	files      []string
 	failOn     string
 	asOf       string
 	platform   string
@@ -71,8 +70,8 @@ A file or folder named without a prefix is recognised.`,
 	}
 	f := c.Flags()
 	f.StringVar(&o.advisories, "advisories", env.Getenv("PLIMSOLL_ADVISORIES"), "folder of the advisory snapshot, used whatever its age; or the registry reference or URL of one (default: the one built or pulled last, in the cache folder)")
-	f.StringVarP(&o.format, "format", "f", "table", "table or json")
-	f.StringVarP(&o.output, "output", "o", "", "write the report to this file instead of standard output")
+	f.StringArrayVarP(&o.formats, "format", "f", nil, formatHelp()+"; may be repeated (default: table)")
+	f.StringArrayVarP(&o.files, "output", "o", nil, "write the report to this FILE, or FORMAT=FILE, instead of standard output; may be repeated")
 	f.StringVar(&o.failOn, "fail-on", "", "SEVERITY[,fixable] from which on findings fail, or none (default: critical, and high with a fix)")
 	f.StringVar(&o.asOf, "as-of", "", "day against which ages are computed, YYYY-MM-DD or RFC 3339 (default: today, UTC)")
 	f.StringVar(&o.platform, "platform", "", "os/arch[/variant] to choose from an index, or all (default: linux on this machine's architecture)")
@@ -93,8 +92,9 @@ A file or folder named without a prefix is recognised.`,
 }
 
 func runScan(ctx context.Context, env Env, o scanOptions, arg string) error {
-	if o.format != "table" && o.format != "json" {
-		return usage("--format %s: want table or json", o.format)
+	outs, err := outputs(o.formats, o.files, o.quiet)
+	if err != nil {
+		return err
 	}
 	pol := policy.Default()
 	if o.failOn != "" {
@@ -185,13 +185,13 @@ func runScan(ctx context.Context, env Env, o scanOptions, arg string) error {
 		reports = append(reports, j.Report(a))
 	}
 	doc := join(arg, set, reports, sel)
-	if err := write(env, o, doc); err != nil {
+	if err := writeAll(env, outs, doc, o.suppressed); err != nil {
 		return err
 	}
 	if ierr != nil {
 		return ierr
 	}
-	switch doc.verdict {
+	switch doc.Verdict().Value {
 	case policy.Fail:
 		return &exit{code: exitFail}
 	case policy.Unknown:
@@ -206,14 +206,7 @@ const softMemory = 110 << 20
 // gcPercent lets a short run with little in memory do without collecting most of the time.
 const gcPercent = 800
 
-// document is one report or several.
-type document struct {
-	one     *report.Report
-	list    *report.List
-	verdict policy.Value
-}
-
-func join(arg string, set *image.Set, reports []*report.Report, sel image.Select) document {
+func join(arg string, set *image.Set, reports []*report.Report, sel image.Select) report.Document {
 	var skipped []report.Skipped
 	if set != nil {
 		for _, k := range set.Skipped {
@@ -226,44 +219,13 @@ func join(arg string, set *image.Set, reports []*report.Report, sel image.Select
 	}
 	if len(reports) == 1 && !sel.All {
 		reports[0].Image.Skipped = skipped
-		return document{one: reports[0], verdict: reports[0].Verdict.Value}
+		return report.Document{One: reports[0]}
 	}
 	l := report.NewList(arg, reports, skipped)
 	if set != nil {
 		l.Index = string(set.Index)
 	}
-	return document{list: l, verdict: l.Verdict.Value}
-}
-
-func write(env Env, o scanOptions, doc document) (err error) {
-	if o.quiet && o.output == "" && o.format == "table" {
-		return nil
-	}
-	w := env.Stdout
-	style := report.Style{Width: env.Width(env.Stdout), ShowSuppressed: o.suppressed, Color: env.Width(env.Stdout) > 0 && env.Getenv("NO_COLOR") == "" && env.Getenv("TERM") != "dumb"}
-	if o.output != "" {
-		f, err := os.Create(o.output)
-		if err != nil {
-			return &exit{code: exitUsage, msg: fmt.Sprintf("writing the report: %v", err)}
-		}
-		defer func() { err = cmp.Or(err, f.Close()) }()
-		w, style = f, report.Style{ShowSuppressed: o.suppressed}
-	}
-	b := bufio.NewWriter(w)
-	switch {
-	case o.format == "json" && doc.one != nil:
-		err = report.JSON(b, doc.one)
-	case o.format == "json":
-		err = report.JSON(b, doc.list)
-	case doc.one != nil:
-		err = report.Table(b, doc.one, style)
-	default:
-		err = report.TableList(b, doc.list, style)
-	}
-	if err := cmp.Or(err, b.Flush()); err != nil {
-		return fmt.Errorf("writing the report: %w", err)
-	}
-	return nil
+	return report.Document{Many: l}
 }
 
 func parseAsOf(s string) (time.Time, error) {

@@ -1,0 +1,77 @@
+package report
+
+import (
+	"io"
+	"slices"
+)
+
+// Document is what a scan gave: the report of one image, or of several of one source.
+// Exactly one of the two is set.
+type Document struct {
+	One  *Report
+	Many *List
+}
+
+// Reports lists the reports in d. They must not be changed.
+func (d Document) Reports() []*Report {
+	if d.One != nil {
+		return []*Report{d.One}
+	}
+	return d.Many.Reports
+}
+
+// Verdict gives the verdict on all of d.
+func (d Document) Verdict() Verdict {
+	if d.One != nil {
+		return d.One.Verdict
+	}
+	return d.Many.Verdict
+}
+
+// Source names what was scanned.
+func (d Document) Source() string {
+	if d.One != nil {
+		return d.One.Image.Name
+	}
+	return d.Many.Source
+}
+
+// Format is a way to write a [Document].
+type Format struct {
+	// Name as in --format, and Doc on a line of help.
+	Name, Doc string
+	// Write writes d. Equal documents give equal bytes. Style is for people's formats.
+	Write func(w io.Writer, d Document, s Style) error
+}
+
+// Formats lists the formats, in the order in which help names them.
+func Formats() []Format {
+	return []Format{
+		{"table", "for people, in a terminal", func(w io.Writer, d Document, s Style) error {
+			if d.One != nil {
+				return Table(w, d.One, s)
+			}
+			return TableList(w, d.Many, s)
+		}},
+		{"json", "everything, by the published schema", func(w io.Writer, d Document, _ Style) error {
+			if d.One != nil {
+				return JSON(w, d.One)
+			}
+			return JSON(w, d.Many)
+		}},
+		{"sarif", "SARIF 2.1.0, for code scanning of GitHub and others", writeSARIF},
+		{"junit", "JUnit XML, a test case for each rule", writeJUnit},
+		{"csv", "a line for each finding, for spreadsheets", writeCSV},
+		{"markdown", "for a comment or the summary of a job", writeMarkdown},
+	}
+}
+
+// FormatNamed finds a format.
+func FormatNamed(name string) (Format, bool) {
+	all := Formats()
+	i := slices.IndexFunc(all, func(f Format) bool { return f.Name == name })
+	if i < 0 {
+		return Format{}, false
+	}
+	return all[i], true
+}
