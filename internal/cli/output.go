@@ -89,8 +89,24 @@ func writeAll(env Env, outs []output, d report.Document, suppressed bool) error 
 		if err := writeOne(env, o, d, suppressed); err != nil {
 			return err
 		}
+		if summary := env.Getenv("GITHUB_STEP_SUMMARY"); o.Name == "github" && summary != "" {
+			if err := appendSummary(summary, d); err != nil {
+				return fmt.Errorf("adding to the summary of the job: %w", err)
+			}
+		}
 	}
 	return nil
+}
+
+// appendSummary adds the document to the summary of a job of GitHub Actions, to which other
+// steps add theirs.
+func appendSummary(file string, d report.Document) error {
+	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	markdown, _ := report.FormatNamed("markdown")
+	return cmp.Or(markdown.Write(f, d, report.Style{}), f.Close())
 }
 
 func writeOne(env Env, o output, d report.Document, suppressed bool) (err error) {

@@ -3,6 +3,9 @@ package report
 import (
 	"io"
 	"slices"
+
+	"github.com/plimsoll/plimsoll/internal/inventory"
+	"github.com/plimsoll/plimsoll/internal/policy"
 )
 
 // Document is what a scan gave: the report of one image, or of several of one source.
@@ -12,12 +15,22 @@ type Document struct {
 	Many *List
 }
 
-// Reports lists the reports in d. They must not be changed.
+// Reports lists the reports in d, which must not be changed. A list without any gives one
+// that has nothing but the verdict, so that no format passes over it in silence.
 func (d Document) Reports() []*Report {
-	if d.One != nil {
+	switch {
+	case d.One != nil:
 		return []*Report{d.One}
+	case len(d.Many.Reports) > 0:
+		return d.Many.Reports
 	}
-	return d.Many.Reports
+	r := &Report{Image: Image{Name: d.Many.Source}, Verdict: d.Many.Verdict}
+	for _, why := range r.Verdict.Reasons {
+		if why.Action == policy.Unknown {
+			r.Unknowns = append(r.Unknowns, inventory.Unknown{Reason: inventory.Reason(why.Rule), Subject: d.Many.Source, Detail: why.Detail})
+		}
+	}
+	return []*Report{r}
 }
 
 // Verdict gives the verdict on all of d.
@@ -61,6 +74,7 @@ func Formats() []Format {
 		}},
 		{"sarif", "SARIF 2.1.0, for code scanning of GitHub and others", writeSARIF},
 		{"junit", "JUnit XML, a test case for each rule", writeJUnit},
+		{"github", "annotations of GitHub Actions; Markdown goes to the summary of the job", writeGitHub},
 		{"csv", "a line for each finding, for spreadsheets", writeCSV},
 		{"markdown", "for a comment or the summary of a job", writeMarkdown},
 	}

@@ -65,6 +65,12 @@ func TestFormats(t *testing.T) {
 			}
 		}
 	}
+	none := Document{Many: NewList("index", nil, nil)}
+	for name, want := range map[string]string{"junit": `errors="1"`, "github": "::error ", "sarif": `"executionSuccessful": false`, "markdown": "unknown"} {
+		if out := written(t, name, none); !strings.Contains(out, want) {
+			t.Errorf("of no image %s says %s", name, out)
+		}
+	}
 	if _, ok := FormatNamed("yaml"); ok {
 		t.Error("there is a format yaml")
 	}
@@ -113,6 +119,27 @@ func TestJUnit(t *testing.T) {
 	}
 	if c := got.Suites[1].Cases; len(c) != 1 || c[0].Failure != nil || c[0].Error != nil {
 		t.Errorf("without a reason: %+v", c)
+	}
+}
+
+// TestGitHub: each line is one command, and no level has more than are shown.
+func TestGitHub(t *testing.T) {
+	r := hostile()
+	r.Findings[3].Package.Name = "::error file=x::y\n::stop-commands::z"
+	out := written(t, "github", Document{One: r})
+	n := map[string]int{}
+	for line := range strings.Lines(out) {
+		level, rest, ok := strings.Cut(strings.TrimPrefix(line, "::"), " file=Dockerfile,line=1,title=")
+		if title, _, sep := strings.Cut(rest, "::"); !ok || !sep || strings.ContainsAny(title, ":,\n") {
+			t.Errorf("%q is not one command", line)
+		}
+		n[level]++
+	}
+	if n["error"] != maxAnnotations || n["warning"] != maxAnnotations || len(n) != 2 {
+		t.Errorf("%v", n)
+	}
+	if !strings.HasPrefix(out, "::error file=Dockerfile,line=1,title=plimsoll high-fixable::") {
+		t.Errorf("it begins with %.80q", out)
 	}
 }
 

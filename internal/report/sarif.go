@@ -233,7 +233,6 @@ func sarifLevel(severity string) string {
 }
 
 func sarifResultOf(image string, f *Finding, rule int) sarifResult {
-	text := Printable(f.ID)
 	where := image
 	res := sarifResult{Rule: Printable(f.ID), Index: rule, Level: sarifLevel(f.Severity), Properties: map[string]string{
 		"image": image, "severity": f.Severity, "state": f.State,
@@ -241,18 +240,13 @@ func sarifResultOf(image string, f *Finding, rule int) sarifResult {
 	id := string(f.Kind) + "\x00" + f.ID + "\x00" + f.Location.Path
 	var logical []sarifLogical
 	if p := f.Package; p != nil {
-		text += " in " + Printable(p.Name) + " " + Printable(p.Version)
 		where += ": " + Printable(p.Name)
 		id += "\x00" + p.Type + "\x00" + p.Name
 		res.Properties["purl"] = Printable(p.PURL)
 		logical = append(logical, sarifLogical{Name: Printable(p.PURL), Kind: "package"})
 	}
-	text += " of " + image + " (" + f.Severity + ")"
 	if f.FixedVersion != "" {
-		text += ", fixed in " + Printable(f.FixedVersion)
 		res.Properties["fixed_version"] = Printable(f.FixedVersion)
-	} else {
-		text += ", no fix: " + f.State
 	}
 	if f.Location.Path != "" {
 		logical = append(logical, sarifLogical{Name: Printable(f.Location.Path), Kind: "path"})
@@ -260,7 +254,7 @@ func sarifResultOf(image string, f *Finding, rule int) sarifResult {
 	}
 	sum := sha256.Sum256([]byte(id))
 	res.Fingerprints = map[string]string{"plimsoll/v1": hex.EncodeToString(sum[:16])}
-	res.Message = sarifText{text}
+	res.Message = sarifText{findingText(image, f)}
 	res.Locations = []sarifLocation{{
 		Physical: sarifPhysical{Artifact: sarifArtifact{URI: "Dockerfile"}, Region: sarifRegion{StartLine: 1}},
 		Logical:  logical, Message: sarifText{where},
@@ -269,4 +263,17 @@ func sarifResultOf(image string, f *Finding, rule int) sarifResult {
 		res.Suppressions = []sarifSuppression{{Kind: "external", Justification: Printable(v.Status.String() + ", says " + v.Source)}}
 	}
 	return res
+}
+
+// findingText says a finding in a sentence.
+func findingText(image string, f *Finding) string {
+	text := f.ID
+	if p := f.Package; p != nil {
+		text += " in " + p.Name + " " + p.Version
+	}
+	text += " of " + image + " (" + f.Severity + ")"
+	if f.FixedVersion != "" {
+		return Printable(text + ", fixed in " + f.FixedVersion)
+	}
+	return Printable(text + ", no fix: " + f.State)
 }
