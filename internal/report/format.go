@@ -77,6 +77,7 @@ func Formats() []Format {
 		{"github", "annotations of GitHub Actions; Markdown goes to the summary of the job", writeGitHub},
 		{"csv", "a line for each finding, for spreadsheets", writeCSV},
 		{"markdown", "for a comment or the summary of a job", writeMarkdown},
+		{"html", "one page that needs nothing else", writeHTML},
 	}
 }
 

@@ -6,11 +6,14 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
+	"io"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"golang.org/x/net/html"
 
 	"github.com/plimsoll/plimsoll/internal/advisory"
 	"github.com/plimsoll/plimsoll/internal/finding"
@@ -226,6 +229,32 @@ func TestSARIFScore(t *testing.T) {
 		if got := sarifScore(&f); got != tt.want {
 			t.Errorf("%s with %g: %s, want %s", tt.severity, tt.score, got, tt.want)
 		}
+	}
+}
+
+// TestHTML parses the page as a browser does: no element and no attribute but those of the
+// template, and no address but of the web.
+func TestHTML(t *testing.T) {
+	out := written(t, "html", Document{Many: NewList("all", []*Report{hostile(), sample(1)}, nil)})
+	z := html.NewTokenizer(strings.NewReader(out))
+	found := map[string]int{}
+	for z.Next() != html.ErrorToken {
+		tok := z.Token()
+		if tok.Type != html.StartTagToken {
+			continue
+		}
+		found[tok.Data]++
+		for _, a := range tok.Attr {
+			if strings.HasPrefix(a.Key, "on") || strings.Contains(a.Val, "javascript") || !slices.Contains([]string{"class", "lang", "charset", "content", "http-equiv", "name", "href", "rel"}, a.Key) {
+				t.Errorf("<%s %s=%q>", tok.Data, a.Key, a.Val)
+			}
+		}
+	}
+	if z.Err() != io.EOF || found["script"]+found["img"] > 0 || found["section"] != 2 || found["table"] != 5 {
+		t.Errorf("%v, %v", z.Err(), found)
+	}
+	if !strings.Contains(out, "default-src &#39;none&#39;") && !strings.Contains(out, "default-src 'none'") {
+		t.Error("it has no policy against scripts")
 	}
 }
 
