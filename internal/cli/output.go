@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"cmp"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strings"
@@ -110,7 +109,7 @@ func appendSummary(file string, d report.Document) error {
 }
 
 func writeOne(env Env, o output, d report.Document, suppressed bool) (err error) {
-	var w io.Writer = env.Stdout
+	w := env.Stdout
 	style := report.Style{ShowSuppressed: suppressed}
 	if o.file == "" {
 		style.Width = env.Width(env.Stdout)
