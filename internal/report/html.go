@@ -18,7 +18,14 @@ var pageText string
 // besides. No script runs in it, by its own policy.
 var pageTemplate = sync.OnceValue(func() *template.Template {
 	return template.Must(template.New("report").Funcs(template.FuncMap{
-		"name": Printable, "facts": facts, "total": total,
+		"name": Printable, "total": total,
+		"facts": func(r *Report) string {
+			out := facts(r)
+			if d := r.Image.Digest; d != "" {
+				out = append(out, Printable(string(d)))
+			}
+			return strings.Join(out, " · ")
+		},
 		"state": func(s string) string { return strings.ReplaceAll(s, "_", " ") },
 	}).Parse(pageText))
 })
@@ -36,24 +43,4 @@ func writeHTML(w io.Writer, d Document, _ Style) error {
 	}
 	b.WriteByte('\n')
 	return b.Flush()
-}
-
-// facts says in a line which image it is.
-func facts(r *Report) string {
-	var out []string
-	add := func(s string) {
-		if s != "" {
-			out = append(out, Printable(s))
-		}
-	}
-	if os := r.Image.OS; os != nil {
-		add(distro(os))
-	}
-	add(r.Image.Platform)
-	if n := len(r.Image.Layers); n > 0 {
-		add(count(n, "layer"))
-	}
-	add(count(len(r.Packages), "package"))
-	add(string(r.Image.Digest))
-	return strings.Join(out, " · ")
 }

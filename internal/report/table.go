@@ -50,10 +50,23 @@ func TableList(w io.Writer, l *List, s Style) error {
 func (t *table) head(r *Report) {
 	t.line()
 	t.line(t.bold(Printable(r.Image.Name)), t.faint(Printable(differs(r.Image.Reference, r.Image.Name))))
-	var facts []string
+	facts := facts(r)
+	if d := r.Image.Digest; d != "" {
+		facts = append(facts, Printable(d.Algorithm()+":"+d.Short()))
+	} else if d := r.Image.ID; d != "" {
+		facts = append(facts, Printable("config "+d.Algorithm()+":"+d.Short()))
+	}
+	t.list(facts)
+	t.line()
+}
+
+// facts says, but for its name and digest, which image it is: what runs in it, the platform,
+// and how much there is. It is empty if nothing is known.
+func facts(r *Report) []string {
+	var out []string
 	add := func(s string) {
 		if s != "" {
-			facts = append(facts, Printable(s))
+			out = append(out, Printable(s))
 		}
 	}
 	if os := r.Image.OS; os != nil {
@@ -63,16 +76,10 @@ func (t *table) head(r *Report) {
 	if n := len(r.Image.Layers); n > 0 {
 		add(count(n, "layer"))
 	}
-	if len(facts) > 0 || len(r.Packages) > 0 {
+	if len(out) > 0 || len(r.Packages) > 0 {
 		add(count(len(r.Packages), "package"))
 	}
-	if d := r.Image.Digest; d != "" {
-		add(d.Algorithm() + ":" + d.Short())
-	} else if d := r.Image.ID; d != "" {
-		add("config " + d.Algorithm() + ":" + d.Short())
-	}
-	t.list(facts)
-	t.line()
+	return out
 }
 
 func differs(s, other string) string {
