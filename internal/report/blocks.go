@@ -196,6 +196,11 @@ func fix(f *Finding) string {
 	if f.FixedVersion != "" {
 		return "→ " + Printable(f.FixedVersion)
 	}
+	return unfixed(f)
+}
+
+// unfixed says how it stands with a flaw that has no fix.
+func unfixed(f *Finding) string {
 	if f.State == advisory.StateAffected.String() {
 		return "no fix"
 	}

@@ -26,7 +26,7 @@ var pageTemplate = sync.OnceValue(func() *template.Template {
 			}
 			return strings.Join(out, " · ")
 		},
-		"state": func(s string) string { return strings.ReplaceAll(s, "_", " ") },
+		"unfixed": func(f Finding) string { return unfixed(&f) },
 	}).Parse(pageText))
 })
 

@@ -44,7 +44,8 @@ type junitWrong struct {
 
 // writeJUnit writes a suite for each image, with a test case for each reason of its verdict:
 // a rule that fails is a failure, what is unknown an error, and a rule that warns passes
-// with its words. An image without a reason has one case, which passes.
+// with its words. The first failure lists the findings. An image without a reason has one
+// case, which passes.
 func writeJUnit(w io.Writer, d Document, _ Style) error {
 	out := junitSuites{Name: "plimsoll"}
 	for _, r := range d.Reports() {
@@ -54,7 +55,9 @@ func writeJUnit(w io.Writer, d Document, _ Style) error {
 			said := &junitWrong{Message: Printable(why.Detail), Type: Printable(why.Rule)}
 			switch why.Action {
 			case policy.Fail:
-				said.Text = junitFindings(r)
+				if s.Failures == 0 {
+					said.Text = junitFindings(r)
+				}
 				c.Failure = said
 				s.Failures++
 			case policy.Unknown:
@@ -94,19 +97,7 @@ func junitFindings(r *Report) string {
 			fmt.Fprintf(&b, "and %d more\n", len(r.Findings)-i)
 			break
 		}
-		f := &r.Findings[i]
-		fmt.Fprintf(&b, "%s %s", f.Severity, f.ID)
-		if p := f.Package; p != nil {
-			fmt.Fprintf(&b, " in %s %s", p.Name, p.Version)
-		}
-		if f.FixedVersion != "" {
-			fmt.Fprintf(&b, ", fixed in %s", f.FixedVersion)
-		}
-		b.WriteByte('\n')
+		b.WriteString(findingText(r.Image.Name, &r.Findings[i]) + "\n")
 	}
-	lines := strings.Split(b.String(), "\n")
-	for i := range lines {
-		lines[i] = Printable(lines[i])
-	}
-	return strings.Join(lines, "\n")
+	return b.String()
 }

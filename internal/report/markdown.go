@@ -54,7 +54,7 @@ func markdown(b *bufio.Writer, r *Report) {
 			name, version = p.Name, p.Version
 		}
 		if fixed == "" {
-			fixed = f.State
+			fixed = unfixed(f)
 		} else {
 			fixed = code(fixed)
 		}

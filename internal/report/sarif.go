@@ -275,5 +275,5 @@ func findingText(image string, f *Finding) string {
 	if f.FixedVersion != "" {
 		return Printable(text + ", fixed in " + f.FixedVersion)
 	}
-	return Printable(text + ", no fix: " + f.State)
+	return Printable(text + ", " + unfixed(f))
 }
