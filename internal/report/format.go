@@ -76,6 +76,7 @@ func Formats() []Format {
 		{"junit", "JUnit XML, a test case for each rule", writeJUnit},
 		{"github", "annotations of GitHub Actions; Markdown goes to the summary of the job", writeGitHub},
 		{"csv", "a line for each finding, for spreadsheets", writeCSV},
+		{"openvex", "OpenVEX 0.2.0: each flaw, the packages it affects, and what to do", writeOpenVEX},
 		{"markdown", "for a comment or the summary of a job", writeMarkdown},
 		{"html", "one page that needs nothing else", writeHTML},
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/plimsoll/plimsoll/internal/advisory"
 	"github.com/plimsoll/plimsoll/internal/finding"
+	"github.com/plimsoll/plimsoll/internal/image"
 	"github.com/plimsoll/plimsoll/internal/policy"
 )
 
@@ -255,6 +256,47 @@ func TestHTML(t *testing.T) {
 	}
 	if !strings.Contains(out, "default-src &#39;none&#39;") && !strings.Contains(out, "default-src 'none'") {
 		t.Error("it has no policy against scripts")
+	}
+}
+
+// TestOpenVEX: a statement for each flaw and what there is to do, by the rules of the
+// specification for each status.
+func TestOpenVEX(t *testing.T) {
+	r := sample(0)
+	r.Image.Digest, r.Image.Name = "sha256:"+image.Digest(strings.Repeat("0", 64)), "registry.example/team/app:1"
+	for i, v := range []finding.VEX{
+		{Status: advisory.StatusNotAffected, Source: "hub", Impact: "it is never called", Justification: 1},
+		{Status: advisory.StatusNotAffected, Source: "hub"}, {Status: advisory.StatusFixed, Source: "hub"},
+	} {
+		f := r.Findings[i]
+		f.VEX = &v
+		r.Suppressed = append(r.Suppressed, f)
+	}
+	r.Findings = append(r.Findings, r.Findings[0]) // twice the same
+	var doc openVEX
+	if err := json.Unmarshal([]byte(written(t, "openvex", Document{One: r})), &doc); err != nil {
+		t.Fatal(err)
+	}
+	if len(doc.Statements) != 5 || doc.Timestamp != "2026-11-24T00:00:00Z" {
+		t.Fatalf("%d statements of %s", len(doc.Statements), doc.Timestamp)
+	}
+	for _, s := range doc.Statements {
+		switch {
+		case s.Status == "affected" && (s.Action == "" || s.Impact+s.Justification != ""), s.Status == "not_affected" && (s.Impact == "") == (s.Justification == ""):
+			t.Errorf("%+v", s)
+		case len(s.Products) != 1 || s.Products[0].ID != "pkg:oci/app@sha256%3A"+strings.Repeat("0", 64)+"?arch=amd64&repository_url=registry.example%2Fteam%2Fapp":
+			t.Errorf("%+v", s.Products)
+		}
+		seen := map[openVEXPart]bool{}
+		for _, p := range s.Products[0].Subcomponents {
+			if seen[p] || !strings.HasPrefix(p.ID, "pkg:") {
+				t.Errorf("%s twice, or none", p.ID)
+			}
+			seen[p] = true
+		}
+	}
+	if got := doc.Statements[0].Action; got != "update to 1.2.3-r5" {
+		t.Errorf("what to do is %q", got)
 	}
 }
 
