@@ -59,14 +59,14 @@ func writeOpenVEX(w io.Writer, d Document, _ Style) error {
 		Context: "https://openvex.dev/ns/v0.2.0", Author: "Plimsoll", Role: "Scanner", Version: 1, Tooling: "https://github.com/plimsoll/plimsoll",
 		Timestamp: "1970-01-01T00:00:00Z", Statements: []openVEXStatement{},
 	}
-	sum := sha256.New()
+	var named strings.Builder // what the document is of
 	for _, r := range d.Reports() {
 		if r.AsOf != "" {
 			doc.Timestamp = r.AsOf + "T00:00:00Z"
 		}
-		io.WriteString(sum, r.Image.Name+"\x00"+string(r.Image.Digest)+"\x00"+r.AsOf+"\x00")
+		named.WriteString(r.Image.Name + "\x00" + string(r.Image.Digest) + "\x00" + r.AsOf + "\x00")
 		if r.Snapshot != nil {
-			io.WriteString(sum, r.Snapshot.Digest)
+			named.WriteString(r.Snapshot.Digest)
 		}
 		at := map[openVEXKey]int{}
 		for _, list := range [...][]Finding{r.Findings, r.Suppressed} {
@@ -75,7 +75,8 @@ func writeOpenVEX(w io.Writer, d Document, _ Style) error {
 			}
 		}
 	}
-	doc.ID = "https://github.com/plimsoll/plimsoll/vex/" + hex.EncodeToString(sum.Sum(nil)[:16])
+	sum := sha256.Sum256([]byte(named.String()))
+	doc.ID = "https://github.com/plimsoll/plimsoll/vex/" + hex.EncodeToString(sum[:16])
 	b := bufio.NewWriter(w)
 	if err := marshal(b, doc); err != nil {
 		return err
