@@ -97,7 +97,7 @@ Exit codes: 0 pass or warn · 1 policy failed · 2 usage or configuration error 
 		return usage("%v: see %s --help", err, c.CommandPath())
 	})
 	root.SetVersionTemplate("plimsoll {{.Version}}\n")
-	root.AddCommand(newScan(env), newAdvisories(env), newVersion(env))
+	root.AddCommand(newScan(env), newConvert(env), newAdvisories(env), newVersion(env))
 	return root
 }
 
