@@ -181,6 +181,10 @@ func TestNVDPages(t *testing.T) {
 	if r := run(t.Context(), folder(t, files), nvdFeed(), Sink{}); r.Err == nil || r.Missing {
 		t.Errorf("without a page that is listed: %+v", r)
 	}
+	files[host+"0.json"], files[host+"1.json"] = nvdDoc("2024-03-01T00:00:00"), nvdDoc("2024-03-01T00:00:00")
+	if r := run(t.Context(), folder(t, files), nvdFeed(), Sink{}); r.Err == nil || r.Missing {
+		t.Errorf("with empty pages: %+v", r)
+	}
 	files[host+"index.html"] = "<html>"
 	if r := run(t.Context(), folder(t, files), nvdFeed(), Sink{}); r.Err == nil || r.Missing {
 		t.Errorf("without a list: %+v", r)

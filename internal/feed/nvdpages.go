@@ -138,19 +138,33 @@ func (p *nvdAPI) changes(ctx context.Context, since time.Time) error {
 func (p *nvdAPI) all(ctx context.Context, open opener) error {
 	p.years = true
 	p.pages = map[string]struct{}{}
-	return p.list(ctx, nil, open)
+	before := p.records
+	if err := p.list(ctx, nil, open); err != nil {
+		return err
+	}
+	return p.some(before)
 }
 
+// some refuses pages that brought no record to those that there were before.
+func (p *nvdAPI) some(before int) error {
+	if p.records == before {
+		return errors.New("reading the pages: there are no flaws in them")
+	}
+	return nil
+}
+
+// list reads page after page of a list, until it has as many records as any of them says.
 func (p *nvdAPI) list(ctx context.Context, since *time.Time, open opener) error {
-	before := p.records
-	for start := 0; start == 0 || start < p.said; start += nvdPageSize {
+	before, total := p.records, 0
+	for start := 0; start == 0 || start < total; start += nvdPageSize {
 		if start/nvdPageSize >= maxNVDPages {
 			return fmt.Errorf("reading the pages: there are more than %d", maxNVDPages)
 		}
+		had := p.records
 		address := nvdPage(since, start)
 		body, err := open(ctx, address)
 		if errors.Is(err, ErrNotThere) && start > 0 {
-			return fmt.Errorf("reading the pages: that of record %d of %d is not there", start+1, p.said)
+			return fmt.Errorf("reading the pages: that of record %d of %d is not there", start+1, total)
 		}
 		if err != nil {
 			return err
@@ -161,12 +175,15 @@ func (p *nvdAPI) list(ctx context.Context, since *time.Time, open opener) error 
 		if err != nil {
 			return err
 		}
+		if total = max(total, p.said); p.records == had && start < total {
+			return fmt.Errorf("reading the pages: that of record %d of %d is empty", start+1, total)
+		}
 		if since == nil {
 			p.pages[name] = struct{}{}
 		}
 	}
-	if n := p.records - before; n < p.said {
-		return fmt.Errorf("reading the pages: they hold %d of %d flaws", n, p.said)
+	if n := p.records - before; n < total {
+		return fmt.Errorf("reading the pages: they hold %d of %d flaws", n, total)
 	}
 	return nil
 }
@@ -285,7 +302,7 @@ func (p *nvdAPI) listed(ctx context.Context, index io.ReadCloser) error {
 	if p.records < p.total {
 		return fmt.Errorf("reading the pages: they hold %d of %d flaws", p.records, p.total)
 	}
-	return nil
+	return p.some(0)
 }
 
 // nvdPages lists the JSON files that a page links to, sorted.

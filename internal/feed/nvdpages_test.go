@@ -20,6 +20,7 @@ type nvdServer struct {
 	modified map[string]time.Time // of records, by their numbers in order
 	fails    map[string]int       // status for a page, by "START" or "since START"
 	asked    []string
+	doc      func(start, n, total int) string // in place of a page, if it gives one
 }
 
 func newNVDServer(t *testing.T, records int) *nvdServer {
@@ -66,6 +67,12 @@ func (s *nvdServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		id := nvdNumber(i)
 		if at := s.modified[id]; from.IsZero() || !at.Before(from) && at.Before(to) {
 			all = append(all, id)
+		}
+	}
+	if s.doc != nil {
+		if doc := s.doc(start, 2000, len(all)); doc != "" {
+			fmt.Fprint(w, doc)
+			return
 		}
 	}
 	page := all[min(start, len(all)):min(start+2000, len(all))]
@@ -219,5 +226,38 @@ func TestNVDAPINothingKept(t *testing.T) {
 	s.fails["0"] = http.StatusNotFound
 	if r := run(t.Context(), o, nvdFeed(), Sink{}); r.Err == nil || r.Missing {
 		t.Errorf("%+v", r)
+	}
+}
+
+// TestNVDAPIDeceives: a listing that ends before its time, or has nothing in it, is none.
+func TestNVDAPIDeceives(t *testing.T) {
+	for what, doc := range map[string]func(start, n, total int) string{
+		"nothing at all": func(int, int, int) string { return nvdDoc("2026-01-01T00:00:00.000") },
+		"no total":       func(int, int, int) string { return `{"vulnerabilities":[]}` },
+		"it ends early": func(start, _, _ int) string {
+			if start > 0 {
+				return nvdDoc("2026-01-01T00:00:00.000")
+			}
+			return ""
+		},
+		"a smaller total on the way": func(start, _, _ int) string {
+			if start == 2000 {
+				return nvdDoc("2026-01-01T00:00:00.000", nvdRec("CVE-2024-1"))
+			}
+			return ""
+		},
+		"a total without end": func(start, _, _ int) string {
+			return `{"timestamp":"2026-01-01T00:00:00.000","totalResults":2000000000,"vulnerabilities":[]}`
+		},
+	} {
+		s := newNVDServer(t, 4001)
+		s.doc = doc
+		o, _ := s.publisher(t.TempDir())
+		if r := run(t.Context(), o, nvdFeed(), Sink{}); r.Err == nil || r.Missing {
+			t.Errorf("%s: %+v", what, r)
+		}
+		if n := len(s.since()); n > 3 {
+			t.Errorf("%s: %d pages were asked for", what, n)
+		}
 	}
 }
