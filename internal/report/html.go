@@ -3,6 +3,7 @@ package report
 import (
 	"bufio"
 	_ "embed"
+	"fmt"
 	"html/template"
 	"io"
 	"strings"
@@ -18,7 +19,7 @@ var pageText string
 // besides. No script runs in it, by its own policy.
 var pageTemplate = sync.OnceValue(func() *template.Template {
 	return template.Must(template.New("report").Funcs(template.FuncMap{
-		"name": Printable, "total": total,
+		"name": func(s any) string { return Printable(fmt.Sprint(s)) }, "total": total,
 		"facts": func(r *Report) string {
 			out := facts(r)
 			if d := r.Image.Digest; d != "" {

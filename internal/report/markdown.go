@@ -33,7 +33,7 @@ func markdown(b *bufio.Writer, r *Report) {
 		b.WriteByte('\n')
 	}
 	for _, why := range r.Verdict.Reasons {
-		fmt.Fprintf(b, "- **%s** `%s`: %s\n", why.Action, why.Rule, text(why.Detail))
+		fmt.Fprintf(b, "- **%s** %s: %s\n", why.Action, code(why.Rule), text(why.Detail))
 	}
 	if len(r.Findings) == 0 {
 		return

@@ -7,10 +7,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/plimsoll/plimsoll/internal/advisory"
+	"github.com/plimsoll/plimsoll/internal/finding"
 	"github.com/plimsoll/plimsoll/internal/inventory"
 	"github.com/plimsoll/plimsoll/internal/policy"
 )
@@ -81,6 +84,9 @@ func some[T any](s []T) []T {
 // complete makes what was read as New makes it: lists are never nil, and findings point to
 // the packages of the list.
 func (r *Report) complete() error {
+	if !isDay(r.AsOf) {
+		return fmt.Errorf("its day %.40q is none", r.AsOf)
+	}
 	r.Image.Layers, r.Packages, r.Findings, r.Suppressed = some(r.Image.Layers), some(r.Packages), some(r.Findings), some(r.Suppressed)
 	r.Unknowns, r.Coverage = some(r.Unknowns), some(r.Coverage)
 	if r.Snapshot != nil {
@@ -105,6 +111,9 @@ func (r *Report) complete() error {
 		for i := range list {
 			f := &list[i]
 			f.Aliases = some(f.Aliases)
+			if err := f.words(); err != nil {
+				return fmt.Errorf("finding %d: %w", i+1, err)
+			}
 			if f.Package == nil {
 				continue
 			}
@@ -117,6 +126,29 @@ func (r *Report) complete() error {
 		}
 	}
 	return r.Verdict.complete()
+}
+
+// words refuses what a finding cannot say: formats write these words as they are.
+func (f *Finding) words() error {
+	var state advisory.State
+	_, known := policy.ParseSeverity(f.Severity)
+	switch {
+	case !known:
+		return fmt.Errorf("its severity %.40q is none", f.Severity)
+	case state.UnmarshalText([]byte(f.State)) != nil:
+		return fmt.Errorf("its state %.40q is none", f.State)
+	case !slices.Contains([]finding.Kind{finding.Vulnerability, finding.Misconfiguration, finding.Secret}, f.Kind):
+		return fmt.Errorf("its kind %.40q is none", string(f.Kind))
+	case !isDay(f.Published):
+		return fmt.Errorf("the day of its publication %.40q is none", f.Published)
+	}
+	return nil
+}
+
+// isDay tells days, or that none is named.
+func isDay(s string) bool {
+	_, err := time.Parse(time.DateOnly, s)
+	return s == "" || err == nil
 }
 
 // key tells packages apart by all that there is of them.

@@ -67,6 +67,10 @@ func TestReadRefuses(t *testing.T) {
 		"a reason for nothing":     strings.Replace(good, `"action": "fail"`, `"action": "shrug"`, 1),
 		"another package":          strings.Replace(good, `"name": "libsystem-part0"`, `"name": "other"`, 1),
 		"a state":                  strings.Replace(good, `"findings": [`, `"findings": [{"statements": [{"state": "odd"}]},`, 1),
+		"a severity":               strings.Replace(good, `"severity": "high"`, `"severity": "\u001b[2J"`, 1),
+		"a state of it":            strings.Replace(good, `"state": "affected"`, `"state": "\u001b[2J"`, 1),
+		"a kind":                   strings.Replace(good, `"kind": "vulnerability"`, `"kind": "\u001b[2J"`, 1),
+		"a day":                    strings.Replace(good, `"as_of": "2026`, `"as_of": "\u001b[2J`, 1),
 		"twice a name":             strings.Replace(good, `"as_of"`, `"as_of": "", "as_of"`, 1),
 	} {
 		if what != "nothing" && bad == good {
@@ -105,8 +109,9 @@ func FuzzRead(f *testing.F) {
 			return
 		}
 		for _, format := range Formats() {
-			if err := format.Write(io.Discard, d, Style{Width: 80}); err != nil {
-				t.Errorf("%s: %v", format.Name, err)
+			var out bytes.Buffer
+			if err := format.Write(&out, d, Style{Width: 80}); err != nil || bytes.ContainsAny(out.Bytes(), "\x1b\a\x00") {
+				t.Errorf("%s: %v, or a character that acts", format.Name, err)
 			}
 		}
 	})

@@ -137,14 +137,14 @@ func writeSARIF(w io.Writer, d Document, _ Style) error {
 func sarifOf(r *Report) sarifRun {
 	name := Printable(r.Image.Name)
 	run := sarifRun{
-		Tool:       sarifTool{sarifDriver{Name: "Plimsoll", Version: r.Analyser, URI: "https://github.com/plimsoll/plimsoll", Rules: []sarifRule{}}},
-		Automation: sarifAutomation{ID: "plimsoll/" + cmp.Or(r.Image.Platform, "image") + "/"},
+		Tool:       sarifTool{sarifDriver{Name: "Plimsoll", Version: Printable(r.Analyser), URI: "https://github.com/plimsoll/plimsoll", Rules: []sarifRule{}}},
+		Automation: sarifAutomation{ID: "plimsoll/" + cmp.Or(Printable(r.Image.Platform), "image") + "/"},
 		Results:    []sarifResult{},
 		Properties: map[string]string{"image": name, "verdict": string(r.Verdict.Value)},
 		ColumnKind: "unicodeCodePoints",
 	}
 	if d := r.Image.Digest; d != "" {
-		run.Properties["digest"] = string(d)
+		run.Properties["digest"] = Printable(string(d))
 	}
 	did := sarifInvocation{Successful: len(r.Image.Layers) > 0 || len(r.Packages) > 0}
 	note := func(level, id, text string) {
@@ -155,7 +155,7 @@ func sarifOf(r *Report) sarifRun {
 			note("warning", "unknown", fmt.Sprintf("and %d more that are unknown", len(r.Unknowns)-i))
 			break
 		}
-		note("warning", string(u.Reason), Printable(u.String()))
+		note("warning", Printable(string(u.Reason)), Printable(u.String()))
 	}
 	rules := map[string]int{}
 	left := len(r.Findings) + len(r.Suppressed)

@@ -139,7 +139,8 @@ func (t *table) unknowns(r *Report) {
 				t.line("  " + t.faint(fmt.Sprintf("and %d more: see -f json", len(r.Unknowns)-i)))
 				break
 			}
-			t.labelled("  "+t.paint(string(u.Reason), "5", false), "  "+string(u.Reason), 0, Printable(u.String()))
+			reason := Printable(string(u.Reason))
+			t.labelled("  "+t.paint(reason, "5", false), "  "+reason, 0, Printable(u.String()))
 		}
 		t.line()
 	}
@@ -155,7 +156,7 @@ func (t *table) skipped(skipped []Skipped) {
 			t.line(t.faint(fmt.Sprintf("and %d more entries that are no images", len(skipped)-i)))
 			break
 		}
-		t.line(t.faint("skipped"), s.Digest.Short(), Printable(s.Platform), Printable(s.Why))
+		t.line(t.faint("skipped"), Printable(s.Digest.Short()), Printable(s.Platform), Printable(s.Why))
 	}
 	if len(skipped) > 0 {
 		t.line()
