@@ -60,7 +60,7 @@ func outputs(formats, files []string, quiet bool) ([]output, error) {
 		switch {
 		case err != nil:
 			return nil, err
-		case path == "" || out[i].file != "":
+		case path == "" || out[i].file != "" || slices.ContainsFunc(out, func(o output) bool { return o.file == path }):
 			return nil, usage("--output %s: want one file for each format", file)
 		}
 		out[i].file = path
@@ -72,7 +72,7 @@ func outputs(formats, files []string, quiet bool) ([]output, error) {
 	}
 	open := slices.DeleteFunc(slices.Clone(out), func(o output) bool { return o.file != "" })
 	switch {
-	case plain != "" && len(open) != 1:
+	case plain != "" && (len(open) != 1 || slices.ContainsFunc(out, func(o output) bool { return o.file == plain })):
 		return nil, usage("--output %s: for which format? Write FORMAT=FILE", plain)
 	case plain != "":
 		out[slices.IndexFunc(out, func(o output) bool { return o.file == "" })].file = plain

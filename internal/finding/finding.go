@@ -4,7 +4,6 @@ package finding
 
 import (
 	"cmp"
-	"slices"
 	"strings"
 	"time"
 
@@ -95,13 +94,7 @@ type Statement struct {
 // Sort puts findings in their published order: the worst first, then by package,
 // version, architecture and ID.
 func Sort(fs []Finding) {
-	// Findings are large: their indices are sorted, and each is moved once.
-	order := make([]int32, len(fs))
-	for i := range order {
-		order[i] = int32(i)
-	}
-	slices.SortFunc(order, func(i, j int32) int {
-		a, b := &fs[i], &fs[j]
+	inventory.SortLarge(fs, func(a, b *Finding) int {
 		if c := cmp.Compare(b.Severity, a.Severity); c != 0 {
 			return c
 		}
@@ -114,7 +107,6 @@ func Sort(fs []Finding) {
 			cmp.Compare(a.Location.Line, b.Location.Line),
 		)
 	})
-	inventory.Reorder(fs, order)
 }
 
 func comparePackages(a, b *inventory.Package) int {

@@ -301,15 +301,9 @@ func mainFirst(a, b Location) int {
 	return 1
 }
 
-// sort puts packages in their published order. They are large, so it moves each once.
+// sort puts packages in their published order.
 func (m *merger) sort() {
-	ps := m.inv.Packages
-	order := make([]int32, len(ps))
-	for i := range order {
-		order[i] = int32(i)
-	}
-	slices.SortFunc(order, func(i, j int32) int {
-		a, b := &ps[i], &ps[j]
+	SortLarge(m.inv.Packages, func(a, b *Package) int {
 		if c := strings.Compare(a.Type, b.Type); c != 0 {
 			return c
 		}
@@ -324,12 +318,16 @@ func (m *merger) sort() {
 			strings.Compare(a.Source.Name, b.Source.Name), strings.Compare(a.Source.Version, b.Source.Version),
 			strings.Compare(a.Module, b.Module))
 	})
-	Reorder(ps, order)
 }
 
-// Reorder puts all[order[i]] at i, moving each once and in place; order has each index
-// once, and is used up.
-func Reorder[T any](all []T, order []int32) {
+// SortLarge sorts all as [slices.SortFunc] does, but moves each element once: for those that
+// are hundreds of bytes. Equal ones may change places.
+func SortLarge[T any](all []T, compare func(a, b *T) int) {
+	order := make([]int32, len(all))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortFunc(order, func(i, j int32) int { return compare(&all[i], &all[j]) })
 	// Each cycle is gone round once; places that are done hold themselves.
 	for start := range order {
 		if int(order[start]) == start {
